@@ -1,0 +1,170 @@
+"""The client against a real server on loopback that misbehaves on demand."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from vendor_http import (
+    ApiClient,
+    ConfigurationError,
+    RateLimit,
+    RequestRefusedError,
+    VendorUnavailableError,
+)
+
+Answer = tuple[int, dict[str, str], bytes]
+OK: Answer = (200, {}, b'{"ok": true}')
+
+
+@contextmanager
+def vendor(answers: list[Answer]) -> Iterator[tuple[str, list[float]]]:
+    """Serve the answers in turn, the last one for ever; yields the address and arrival times."""
+    arrivals: list[float] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            arrivals.append(time.monotonic())
+            status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
+            if status == 0:
+                self.connection.close()
+                return
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in headers:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - inherited
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", arrivals
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def client(base_url: str, **options: object) -> ApiClient:
+    settings: dict[str, object] = {
+        "vendor": "Smile.io",
+        "headers": {"authorization": "Bearer secret-key"},
+        "key_variables": ["SMILE_API_KEY"],
+        "limits": {"default": RateLimit(1000, 1)},
+        "max_attempts": 4,
+    }
+    return ApiClient(base_url=base_url, **{**settings, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        (500, {}, b"oops"),
+        (503, {}, b""),
+        (429, {}, b"slow down"),
+        (423, {}, b"busy"),
+        (0, {}, b""),
+        (200, {}, b'{"ok": tr'),
+        (200, {"Content-Length": "400"}, b'{"ok": true}'),
+    ],
+    ids=["500", "503", "429", "423", "cut connection", "truncated json", "short body"],
+)
+def test_passing_trouble_is_retried_and_counted(trouble: Answer) -> None:
+    with vendor([trouble, OK]) as (url, _), client(url, timeout_seconds=5) as api:
+        assert api.get_json("/customers") == {"ok": True}
+        assert api.counts["retries"] == 1
+        assert api.counts["GET"] == 2
+
+
+def test_retry_after_is_waited_for() -> None:
+    with vendor([(429, {"Retry-After": "1"}, b""), OK]) as (url, arrivals), client(url) as api:
+        api.get_json("/customers")
+    assert arrivals[1] - arrivals[0] >= 1.0
+
+
+def test_a_pause_longer_than_the_run_waits_is_an_error_at_once() -> None:
+    with (
+        vendor([(429, {"Retry-After": "600"}, b"")]) as (url, arrivals),
+        client(url) as api,
+        pytest.raises(VendorUnavailableError, match="600 s of silence"),
+    ):
+        api.get_json("/customers")
+    assert len(arrivals) == 1
+
+
+def test_after_the_last_try_the_error_says_what_failed_and_why() -> None:
+    with (
+        vendor([(500, {}, b"")]) as (url, arrivals),
+        client(url, max_attempts=2) as api,
+        pytest.raises(VendorUnavailableError, match=r"GET /customers failed 2 times.*500"),
+    ):
+        api.get_json("/customers")
+    assert len(arrivals) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_names_the_variable_and_never_the_key(status: int) -> None:
+    with (
+        vendor([(status, {}, b"")]) as (url, _),
+        client(url) as api,
+        pytest.raises(ConfigurationError, match="Check SMILE_API_KEY") as caught,
+    ):
+        api.get_json("/customers")
+    assert "secret-key" not in str(caught.value)
+    assert "secret-key" not in repr(api)
+
+
+def test_another_4xx_is_the_callers_to_judge() -> None:
+    with vendor([(422, {}, b'{"error": 1}')]) as (url, arrivals), client(url) as api:
+        with pytest.raises(RequestRefusedError) as caught:
+            api.get_json("/customers")
+        assert (caught.value.status, caught.value.body) == (422, b'{"error": 1}')
+        assert api.get_json("/customers", accept={422}) is None
+        assert api.send("GET", "/customers", accept={422}).status_code == 422
+    assert len(arrivals) == 3
+
+
+def test_an_e_mail_in_the_path_stays_out_of_the_message() -> None:
+    with (
+        vendor([(404, {}, b"")]) as (url, _),
+        client(url) as api,
+        pytest.raises(RequestRefusedError) as caught,
+    ):
+        api.send("GET", "/subscribers/ava@mail.dev", name="GET subscriber")
+    assert "ava" not in str(caught.value)
+
+
+def test_every_request_is_charged_across_threads() -> None:
+    with vendor([OK]) as (url, arrivals):
+        api = client(url, limits={"default": RateLimit(5, 0.5)})
+        threads = [threading.Thread(target=api.get_json, args=("/x",)) for _ in range(15)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        api.close()
+    arrivals.sort()
+    # 5 in any half second: the sixth after the first cannot come sooner than the window
+    assert all(later - first >= 0.45 for first, later in zip(arrivals, arrivals[5:], strict=False))
+
+
+def test_an_undeclared_limit_is_a_programming_error_that_lists_the_declared_ones() -> None:
+    with client("http://127.0.0.1:9") as api, pytest.raises(KeyError, match="default"):
+        api.get_json("/x", limit="bulk")
+
+
+def test_nobody_at_the_address_names_the_address_variable() -> None:
+    with (
+        client("http://127.0.0.1:9", max_attempts=1, base_url_variable="SMILE_BASE_URL") as api,
+        pytest.raises(VendorUnavailableError, match="SMILE_BASE_URL"),
+    ):
+        api.get_json("/customers")

@@ -1,0 +1,242 @@
+"""One account at one vendor: every request charged, retried, and its failure explained.
+
+Owns sockets, budgets, retries and the wording of errors. Must not know what a request means. Data
+flow: `send` waits for the budget and for any pause a vendor asked for, sends, and then returns the
+answer, retries it, or raises one of `vendor_http.errors`.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from vendor_http.errors import ConfigurationError, RequestRefusedError, VendorUnavailableError
+from vendor_http.limits import Budgets, RateLimit
+from vendor_http.pauses import retry_after_seconds
+
+# 423: Yotpo locks a busy record; 504 and 524 come from gateways in front of the vendors.
+RETRY_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 522, 524})
+# Six tries with exponential waits of up to 30 s last about a minute: longer than any fixed window
+# that the vendors document, except Rule's ten minutes, which its Retry-After names.
+MAX_ATTEMPTS = 6
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class _PassingTroubleError(Exception):
+    """This try failed, the next may not."""
+
+
+class ApiClient:
+    """Thread-safe client of one account.
+
+    Args:
+        vendor: the name people know, for messages ("Smile.io").
+        base_url: no trailing slash needed.
+        headers: sent with every request, credentials included; never shown.
+        key_variables: settings to name when the vendor answers 401 or 403.
+        limits: budgets by name; every request is charged to one of them.
+        retry_statuses: answers that a later try may cure.
+        max_attempts: tries per request, the first included.
+        timeout_seconds: for connecting, and for each read and write.
+        pause_seconds: what an answer says about staying silent; applies to all threads.
+        longest_pause_seconds: a longer request for silence is an error at once.
+        base_url_variable: the setting to name when nobody answers there.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        key_variables: Sequence[str],
+        limits: Mapping[str, RateLimit | Sequence[RateLimit]],
+        retry_statuses: frozenset[int] = RETRY_STATUSES,
+        max_attempts: int = MAX_ATTEMPTS,
+        timeout_seconds: float = 60.0,
+        pause_seconds: Callable[[httpx.Response], float | None] = retry_after_seconds,
+        longest_pause_seconds: float = 120.0,
+        base_url_variable: str = "",
+    ) -> None:
+        self.vendor = vendor
+        self.counts: Counter[str] = Counter()
+        self._key_variables = " and ".join(key_variables)
+        self._base_url_variable = base_url_variable
+        self._budgets = Budgets(limits)
+        self._retry_statuses = retry_statuses
+        self._max_attempts = max_attempts
+        self._pause_seconds = pause_seconds
+        self._longest_pause = longest_pause_seconds
+        self._silent_until = 0.0
+        self._lock = threading.Lock()
+        self._http = httpx.Client(
+            base_url=base_url.rstrip("/"),
+            headers=dict(headers),
+            timeout=timeout_seconds,
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+        )
+
+    def __repr__(self) -> str:
+        return f"ApiClient({self.vendor})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back sockets and threads."""
+        self._http.close()
+        self._budgets.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        limit: str = "default",
+        accept: Collection[int] = (),
+        name: str | None = None,
+        check: Callable[[httpx.Response], None] | None = None,
+    ) -> httpx.Response:
+        """Send one request until it is answered for good.
+
+        Args:
+            json: a body to serialise; `content` is one that is bytes already.
+            limit: the budget to charge.
+            accept: statuses besides 2xx that are an answer to the caller, not an error.
+            name: what messages call this request; give one when the path holds an e-mail.
+            check: raises ValueError when a 2xx body is unusable; tried again like a cut connection.
+
+        Raises:
+            ConfigurationError: 401 or 403.
+            RequestRefusedError: another 4xx.
+            VendorUnavailableError: passing trouble outlived the tries.
+        """
+        body = orjson.dumps(json) if json is not None else content
+        sent_headers = {"content-type": "application/json"} if json is not None else {}
+        request = self._http.build_request(
+            method, path, params=params, content=body, headers={**sent_headers, **(headers or {})}
+        )
+        what = f"{self.vendor}: {name or f'{method} {path}'}"
+        tries = Retrying(
+            retry=retry_if_exception_type(_PassingTroubleError),
+            stop=stop_after_attempt(self._max_attempts),
+            wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS),
+            before_sleep=self._count_retry,
+            reraise=True,
+        )
+        try:
+            response = tries(self._try, request, limit, check)
+        except _PassingTroubleError as trouble:
+            raise VendorUnavailableError(
+                f"{what} failed {self._max_attempts} times, last with {trouble}. "
+                f"Nothing that was already done is lost; run again later{self._address_hint()}"
+            ) from None
+        return self._judge(response, accept, what)
+
+    def get_json(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        limit: str = "default",
+        accept: Collection[int] = (),
+        name: str | None = None,
+    ) -> Any:
+        """GET and parse; None for an accepted status other than 2xx. A broken body is retried."""
+        response = self.send(
+            "GET", path, params=params, limit=limit, accept=accept, name=name, check=_parses
+        )
+        return orjson.loads(response.content) if response.is_success else None
+
+    def _try(
+        self,
+        request: httpx.Request,
+        limit: str,
+        check: Callable[[httpx.Response], None] | None,
+    ) -> httpx.Response:
+        self._keep_silence()  # before charging, so that waiting threads do not leave as one burst
+        self._budgets.charge(limit)
+        self._keep_silence()
+        with self._lock:
+            self.counts[request.method] += 1
+        try:
+            response = self._http.send(request)
+        except httpx.TransportError as error:
+            raise _PassingTroubleError(type(error).__name__) from None
+        self._note_pause(response)
+        if response.status_code in self._retry_statuses:
+            raise _PassingTroubleError(f"status {response.status_code}")
+        if check is not None and response.is_success:
+            try:
+                check(response)
+            except ValueError:
+                raise _PassingTroubleError("an answer that cannot be read") from None
+        return response
+
+    def _judge(
+        self, response: httpx.Response, accept: Collection[int], what: str
+    ) -> httpx.Response:
+        status = response.status_code
+        if response.is_success or status in accept:
+            return response
+        if status in (401, 403):
+            reason = "the key is wrong or was deleted" if status == 401 else "a scope is missing"
+            raise ConfigurationError(
+                f"{what} was refused with {status}: {reason}. Check {self._key_variables}"
+            )
+        raise RequestRefusedError(
+            f"{what} was refused with {status}", status=status, body=response.content
+        )
+
+    def _note_pause(self, response: httpx.Response) -> None:
+        seconds = self._pause_seconds(response)
+        if not seconds:
+            return
+        if seconds > self._longest_pause:
+            raise VendorUnavailableError(
+                f"{self.vendor} asks for {seconds:.0f} s of silence, more than the "
+                f"{self._longest_pause:.0f} s this run waits. Run again after that"
+            )
+        with self._lock:
+            self._silent_until = max(self._silent_until, time.monotonic() + seconds)
+
+    def _keep_silence(self) -> None:
+        while (wait := self._silent_until - time.monotonic()) > 0:
+            time.sleep(wait)
+
+    def _count_retry(self, _state: RetryCallState) -> None:
+        with self._lock:
+            self.counts["retries"] += 1
+
+    def _address_hint(self) -> str:
+        if not self._base_url_variable:
+            return ""
+        return f", or check {self._base_url_variable} if nobody answers there"
+
+
+def _parses(response: httpx.Response) -> None:
+    orjson.loads(response.content)  # orjson.JSONDecodeError is a ValueError
