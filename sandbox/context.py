@@ -1,0 +1,29 @@
+"""What the server hands to each vendor when it builds it: config, clock, request log, dice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from sandbox.config import SandboxConfig
+from sandbox.core.clock import SandboxClock
+from sandbox.core.randomness import seeded
+from sandbox.core.request_log import RequestLog
+
+
+@dataclass(frozen=True)
+class SandboxContext:
+    """Shared by all vendors of one sandbox."""
+
+    config: SandboxConfig
+    clock: SandboxClock
+    requests: RequestLog
+
+    def now(self) -> datetime:
+        """The sandbox's present moment, UTC."""
+        return self.clock.now()
+
+    def rng(self, *names: object) -> Random:
+        """Repeatable random numbers, one independent stream per name."""
+        return seeded(self.config.seed, *names)

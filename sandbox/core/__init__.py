@@ -1,0 +1,1 @@
+"""What the simulated vendors share: calls, switches, faults, limits, clock and control."""
