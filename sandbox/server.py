@@ -61,7 +61,8 @@ class Sandbox:
         for name in VENDORS:
             if importlib.util.find_spec(f"sandbox.{name}") is not None:
                 module = importlib.import_module(f"sandbox.{name}")
-                self.vendors[name] = module.build(self.context)
+                if hasattr(module, "build"):
+                    self.vendors[name] = module.build(self.context)
         if days:
             clock.advance(days)
         state.load_vendors(config.state_dir, self.vendors)
