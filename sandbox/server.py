@@ -114,6 +114,9 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
         uvicorn.Config(
             sandbox.app,
             http=_CuttableProtocol,
+            interface="asgi3",
+            proxy_headers=False,
+            server_header=False,
             ws="none",
             lifespan="off",
             log_level="warning",
