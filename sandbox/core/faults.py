@@ -121,6 +121,10 @@ class Faults:
             dice=seeded(self._seed, self.vendor, fault.name, index),
         )
 
+    def is_ordered(self, name: str) -> bool:
+        """Whether a rule of this fault is in force, fired or not; counts as no request."""
+        return name in self._rules
+
     def draw(self, name: str, operation: str) -> dict[str, Any] | None:
         """The parameters of the fault, if a rule of it fires for this request; otherwise None."""
         for rule in self._rules.get(name, ()):
