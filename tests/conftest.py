@@ -22,6 +22,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(OWN_PREFIXES):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("LOYALTY_ENV_FILE", os.devnull)  # a developer's real keys stay out
     monkeypatch.setenv("LOYALTY_HOME", str(tmp_path / "loyalty_home"))
     monkeypatch.setenv("TZ", "America/Los_Angeles")  # nothing may depend on the machine's zone
 

@@ -1,0 +1,47 @@
+# Every target is one line; what it does lives in the `loyalty` command or in a tool's own settings.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## simulated vendors, a first load, a re-run and a day later, with a summary on screen
+	@$(BIN)/loyalty demo
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY) ## lint, types, import rule, SQL style, current lock and generated documents
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/sqlfluff lint -p 2 -q dbt_project && $(BIN)/python tools/check_lock.py && $(BIN)/python tools/generate_docs.py --check
+
+run: $(READY) ## extract → build → publish → sync with the keys in .env
+	@$(BIN)/loyalty run
+
+dev: $(READY) ## the Dagster UI; behind it the sandbox, when .env has no keys
+	@$(BIN)/loyalty dev
+
+docs: $(READY) ## write the generated parts of the documents anew
+	@$(BIN)/python tools/generate_docs.py
+
+bench: $(READY) ## measure; results go to benchmarks/results
+	@for file in benchmarks/*_speed.py; do $(BIN)/python $$file || exit 1; done
+
+lock: $(READY) ## resolve requirements.lock anew (versions and hashes, no addresses)
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+
+fix: $(READY) ## format and repair what the linters can
+	@$(BIN)/ruff check --fix -q .; $(BIN)/ruff format -q .; $(BIN)/sqlfluff fix -q -f dbt_project
+
+clean: ## remove the environment; state under LOYALTY_HOME stays
+	@rm -rf $(VENV)
+
+env: $(READY) ## make .venv exactly as locked
+
+$(READY): requirements.lock pyproject.toml
+	@PYTHON=$(PYTHON) VENV=$(VENV) bash tools/make_environment.sh && touch $@
+
+.PHONY: help demo test check run dev docs bench lock fix clean env

@@ -1,0 +1,129 @@
+"""LOYALTY_HOME: where every file of the product lives, and which world it belongs to.
+
+Simulated and real vendors must never meet in one folder: people of a simulated shop would reach
+a real account, and a ledger written by a simulator would claim deliveries that no real vendor made.
+`claim` remembers, per vendor, whether it was on this machine or not, and refuses a mix.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+from filelock import FileLock
+
+from orchestration.settings import DESTINATIONS, SOURCES
+from vendor_http import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths under LOYALTY_HOME. Copying the folder is a full backup."""
+
+    root: Path
+
+    @property
+    def warehouse(self) -> Path:
+        """Built by dlt and dbt; for the product only."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def audited(self) -> Path:
+        """The last build that passed its tests; the product's own copy, which nobody else opens."""
+        return self.root / "audited.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """What people open: the audited tables and the record of what was sent."""
+        return self.root / "published" / "loyalty.duckdb"
+
+    @property
+    def ledger(self) -> Path:
+        """What was sent and accepted."""
+        return self.root / "ledger.duckdb"
+
+    @property
+    def dlt(self) -> Path:
+        """Working folders of the extraction pipelines."""
+        return self.root / "dlt"
+
+    @property
+    def dbt(self) -> Path:
+        """dbt's target and logs."""
+        return self.root / "dbt"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's storage (DAGSTER_HOME)."""
+        return self.root / "dagster"
+
+    @property
+    def sandbox(self) -> Path:
+        """State of the simulated vendors, when they are used."""
+        return self.root / "sandbox"
+
+    def lock(self, name: str) -> Path:
+        """The lock file of something only one process may do at a time."""
+        return self.root / "locks" / f"{name}.lock"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        try:
+            for folder in (self.published.parent, self.lock("x").parent, self.dlt, self.dbt):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.dagster.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"LOYALTY_HOME {self.root} cannot be written ({error.strerror}); "
+                "choose another folder or give this user the right to write there"
+            ) from None
+
+
+def is_simulated(base_url: str) -> bool:
+    """Whether an address is on this machine, as simulators are."""
+    host = urlsplit(base_url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def claim(home: Home, vendor: str, base_url: str) -> None:
+    """Remember that `vendor` is used from this home, simulated or real; refuse a mix.
+
+    Raises:
+        ConfigurationError: this home already holds the other world's data of that vendor, or a
+            simulated source would feed a real destination.
+    """
+    file = home.root / "vendors.json"
+    with FileLock(home.lock("vendors")):
+        known: dict[str, str] = orjson.loads(file.read_bytes()) if file.exists() else {}
+        world = "simulated" if is_simulated(base_url) else "real"
+        _refuse_mix(home, {**known, vendor: world}, vendor, known.get(vendor, world))
+        if known.get(vendor) != world:
+            temporary = file.with_suffix(".new")
+            temporary.write_bytes(orjson.dumps({**known, vendor: world}))
+            temporary.replace(file)
+
+
+def _refuse_mix(home: Home, worlds: dict[str, str], vendor: str, before: str) -> None:
+    remedy = "Set LOYALTY_HOME to another folder, or delete this one if it only held a trial"
+    if before != worlds[vendor]:
+        raise ConfigurationError(
+            f"{home.root} holds data of a {before} {vendor}, but {vendor.upper()}_BASE_URL is now "
+            f"a {worlds[vendor]} one. {remedy}"
+        )
+    for source in SOURCES:
+        for destination in DESTINATIONS:
+            if (worlds.get(source), worlds.get(destination)) == ("simulated", "real"):
+                raise ConfigurationError(
+                    f"{home.root} holds people of a simulated {source}; they would be sent to the "
+                    f"real {destination}. {remedy}"
+                )

@@ -1,0 +1,208 @@
+"""The one module that reads the environment (and `.env`), typed; everything else gets values.
+
+Nothing is read at import: `load_settings()` reads, checks all at once and fails with one message
+that names every variable to put right. Secrets are `SecretStr`: they print as stars.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AliasChoices,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from vendor_http import ConfigurationError
+
+SOURCES = ("smile", "yotpo")
+DESTINATIONS = ("klaviyo", "rule")
+_HTTP_URL = TypeAdapter(HttpUrl)
+
+
+def _setting(name: str, default: Any, description: str, **limits: Any) -> Any:
+    return Field(
+        default=default,
+        validation_alias=AliasChoices(name),
+        description=description,
+        **limits,
+    )
+
+
+class Settings(BaseSettings):
+    """Every setting of the product; `.env.example` and the README's table are made from this."""
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=False,
+    )
+
+    smile_api_key: SecretStr | None = _setting(
+        "SMILE_API_KEY", None, "Smile.io API key with the seven read scopes (Plus or Enterprise)"
+    )
+    smile_base_url: str = _setting(
+        "SMILE_BASE_URL", "https://api.smile.io/v1", "address of Smile.io's REST API"
+    )
+    smile_requests_per_second: int = _setting(
+        "SMILE_REQUESTS_PER_SECOND", 10, "Smile's limit per token; Enterprise may have more", ge=1
+    )
+    yotpo_guid: SecretStr | None = _setting("YOTPO_GUID", None, "Yotpo Loyalty GUID")
+    yotpo_api_key: SecretStr | None = _setting("YOTPO_API_KEY", None, "Yotpo Loyalty API key")
+    yotpo_base_url: str = _setting(
+        "YOTPO_BASE_URL", "https://loyalty.yotpo.com/api/v2", "address of Yotpo's Loyalty API"
+    )
+    yotpo_requests_per_second: int = _setting(
+        "YOTPO_REQUESTS_PER_SECOND", 5, "Yotpo documents 5 and, newer, 10 per merchant", ge=1
+    )
+    yotpo_webhook_secret: SecretStr | None = _setting(
+        "YOTPO_WEBHOOK_SECRET", None, "secret that Yotpo's webhooks must carry"
+    )
+    klaviyo_api_key: SecretStr | None = _setting(
+        "KLAVIYO_API_KEY",
+        None,
+        "Klaviyo private key: profiles, lists, events (read, write), metrics and accounts (read)",
+    )
+    klaviyo_base_url: str = _setting(
+        "KLAVIYO_BASE_URL", "https://a.klaviyo.com", "address of Klaviyo's API"
+    )
+    klaviyo_revision: str = _setting(
+        "KLAVIYO_REVISION", "2026-07-15", "Klaviyo API revision", pattern=r"^\d{4}-\d{2}-\d{2}$"
+    )
+    rule_api_key: SecretStr | None = _setting("RULE_API_KEY", None, "Rule API key")
+    rule_base_url: str = _setting("RULE_BASE_URL", "https://app.rule.io", "address of Rule's API")
+    rule_events: bool = _setting(
+        "RULE_EVENTS", False, "on: event tags may start automations in Rule"
+    )
+    home: Path = _setting("LOYALTY_HOME", Path(".loyalty"), "folder of all state")
+    program_priority: Annotated[tuple[str, ...], NoDecode] = _setting(
+        "LOYALTY_PROGRAM_PRIORITY",
+        SOURCES,
+        "whose values fill the common properties of somebody who is a member of both",
+    )
+    now: datetime | None = _setting(
+        "LOYALTY_NOW", None, "the product's clock, ISO 8601; unset = the real time"
+    )
+    vendor_properties: bool = _setting(
+        "LOYALTY_VENDOR_PROPERTIES", True, "off: leave vendor-named properties to the vendor"
+    )
+    vendor_events: bool = _setting(
+        "LOYALTY_VENDOR_EVENTS", True, "off: leave vendor-named events to the vendor"
+    )
+    smile_tier_basis: Literal["points", "amount"] = _setting(
+        "LOYALTY_SMILE_TIER_BASIS", "points", "what Smile's tiers count; no API tells"
+    )
+    live_event_hours: int = _setting(
+        "LOYALTY_LIVE_EVENT_HOURS", 48, "older events are sent as backfill, starting no flow", ge=0
+    )
+    rejected_share: float = _setting(
+        "LOYALTY_REJECTED_SHARE",
+        0.05,
+        "a sync fails when the vendor rejects more than this share of its rows (and more than 10)",
+        ge=0,
+        le=1,
+    )
+    alert_webhook: SecretStr | None = _setting(
+        "LOYALTY_ALERT_WEBHOOK", None, "Slack-compatible address for alerts"
+    )
+
+    @field_validator("program_priority", mode="before")
+    @classmethod
+    def _split_priority(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("program_priority")
+    @classmethod
+    def _check_priority(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - set(SOURCES))
+        if unknown or len(set(value)) != len(value) or not value:
+            raise ValueError(f"names of programmes, each once, out of {', '.join(SOURCES)}")
+        return value + tuple(name for name in SOURCES if name not in value)
+
+    @field_validator("now")
+    @classmethod
+    def _to_utc(cls, value: datetime | None) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("smile_base_url", "yotpo_base_url", "klaviyo_base_url", "rule_base_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        _HTTP_URL.validate_python(value)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _yotpo_needs_both(self) -> Self:
+        if (self.yotpo_guid is None) != (self.yotpo_api_key is None):
+            missing = "YOTPO_GUID" if self.yotpo_guid is None else "YOTPO_API_KEY"
+            raise ValueError(f"Yotpo needs YOTPO_GUID and YOTPO_API_KEY; {missing} is missing")
+        return self
+
+    def base_url(self, vendor: str) -> str:
+        """Where `vendor` (a source or a destination) is reached."""
+        return str(getattr(self, f"{vendor}_base_url"))
+
+    def has_key(self, vendor: str) -> bool:
+        """Whether `vendor` takes part at all."""
+        return getattr(self, f"{vendor}_api_key") is not None
+
+    def left_out(self) -> list[str]:
+        """One line per vendor that takes no part, naming the setting that would change it."""
+        lines = []
+        for vendor in (*SOURCES, *DESTINATIONS):
+            if not self.has_key(vendor):
+                names = "YOTPO_GUID and YOTPO_API_KEY" if vendor == "yotpo" else key_name(vendor)
+                lines.append(f"{vendor} is left out: {names} not set")
+        return lines
+
+
+def key_name(vendor: str) -> str:
+    """The variable that holds a vendor's key."""
+    return f"{vendor.upper()}_API_KEY"
+
+
+def variable_names() -> dict[str, str]:
+    """Field of `Settings` → environment variable, in the order of declaration."""
+    names = {}
+    for field, info in Settings.model_fields.items():
+        alias = info.validation_alias
+        names[field] = str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
+    return names
+
+
+def load_settings() -> Settings:
+    """Read environment and `.env` (`LOYALTY_ENV_FILE` names another file); real variables win.
+
+    Raises:
+        ConfigurationError: one line that names every variable with an unusable value.
+    """
+    try:
+        return Settings(_env_file=os.environ.get("LOYALTY_ENV_FILE", ".env"))  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem) for problem in error.errors())
+        raise ConfigurationError(f"Settings cannot be used: {problems}") from None
+
+
+def _explain(problem: Any) -> str:
+    location = str(problem["loc"][0]) if problem["loc"] else ""
+    name = variable_names().get(location, location)
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {reason}" if name else reason

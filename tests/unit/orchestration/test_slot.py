@@ -1,0 +1,91 @@
+"""One writer at a time, and whoever stands in the way is named."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.home import Home
+from orchestration.slot import SlotTakenError, writer_slot
+
+HOLD = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    duckdb.connect(str(home.warehouse)).close()
+    return home
+
+
+def foreigner(home: Home) -> subprocess.Popen[str]:
+    """Somebody's DuckDB shell on the build file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(home.warehouse)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    return process
+
+
+def release(process: subprocess.Popen[str]) -> None:
+    process.communicate("\n", timeout=30)
+
+
+def test_a_foreign_process_is_named_after_bounded_retries(home: Home) -> None:
+    process = foreigner(home)
+    try:
+        with (
+            pytest.raises(SlotTakenError, match=rf"process {process.pid} .*[Cc]lose it") as caught,
+            writer_slot(home, foreign_wait_seconds=0.5),
+        ):
+            pytest.fail("the slot was given although the file is open elsewhere")
+        assert "published" in str(caught.value)
+    finally:
+        release(process)
+
+
+def test_the_run_goes_on_when_the_foreigner_closes(home: Home) -> None:
+    process = foreigner(home)
+    threading.Timer(0.5, release, [process]).start()
+    with writer_slot(home, foreign_wait_seconds=30) as warehouse:
+        duckdb.connect(str(warehouse)).close()
+
+
+def test_two_of_ours_take_turns(home: Home) -> None:
+    inside: list[str] = []
+
+    def work(name: str) -> None:
+        with writer_slot(home):
+            inside.append(f"{name} in")
+            time.sleep(0.1)
+            inside.append(f"{name} out")
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [entry.split()[1] for entry in inside] == ["in", "out", "in", "out"]
+
+
+def test_a_slot_that_stays_taken_is_an_error_that_says_what_to_do(home: Home) -> None:
+    with (
+        writer_slot(home),
+        pytest.raises(SlotTakenError, match="in use by another run"),
+        writer_slot(home, wait_seconds=0.2),
+    ):
+        pytest.fail("two writers")
