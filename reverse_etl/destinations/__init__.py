@@ -1,0 +1,1 @@
+"""One module per vendor: how a batch is sent and what the answers mean."""

@@ -1,0 +1,285 @@
+"""Rule subscribers: fields and tags by v2 bulk upsert, tags removed one by one.
+
+Owns the requests and the meaning of Rule's answers. Sends fields and tags, nothing else: never a
+status, a suppression, `fields_clear`, or an automation other than off; so blocked, pending and
+unsubscribed people stay what they are and plain data starts no flow.
+
+    upsert   <= 1,000 people with the same tags to add -> POST /api/v2/subscribers
+    removal  DELETE /api/v2/subscribers/{e-mail}/tags/{tag}: v2, because v3 leaves segments stale
+
+A refused call does not say whom it refused. It is split into eighths, not halves: one bad row
+then costs one error in eight answers, far from the 49 % that make Rule block the account. Where the
+share leaves no room, splitting ends and the rows wait for the next run; there, rows that failed
+before travel apart from fresh ones.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from reverse_etl.destinations.base import (
+    Batch,
+    DeliveryStoppedError,
+    JobReport,
+    LaneLimits,
+    Outcome,
+    Settled,
+    Submitted,
+)
+from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.plan import PlannedRow
+from vendor_http import ApiClient, RateLimit, RequestRefusedError, VendorUnavailableError
+
+BASE_URL = "https://app.rule.io"
+SUBSCRIBERS = "/api/v2/subscribers"
+# `POST /v2/subscribers` answers 413 above this (SDK docs/bulk-create-subscribers.md).
+BULK_ROWS = 1_000
+# No limit in bytes is published; 1,000 people with all fields make a few megabytes.
+BULK_BYTES = 4_000_000
+SPLIT = 8
+# A 429 asks for up to ten minutes. Longer than this a run does not wait: the rest is `aborted`, and
+# the next run goes on there.
+LONGEST_PAUSE_SECONDS = 120.0
+# 2,000 requests per ten minutes and account (SDK, observed header `RequestsCount-Allowed`), shared
+# with everybody who uses the account: a little is left to them.
+LIMITS: Mapping[str, Sequence[RateLimit]] = {"default": (RateLimit(1_900, 600),)}
+
+
+def client(
+    api_key: str,
+    watch: AnswerWatch,
+    base_url: str = BASE_URL,
+    limits: Mapping[str, Sequence[RateLimit]] = LIMITS,
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
+    max_attempts: int = 4,
+) -> ApiClient:
+    """A client of one Rule account; the key travels in the header, never in the address.
+
+    Args:
+        api_key: made under Settings -> Developer.
+        watch: sees every answer; give the same one to `RuleSubscribers`.
+        base_url: without `/api`.
+        limits: requests per window.
+        longest_pause_seconds: a 429 that asks for more ends the run.
+        max_attempts: tries per request; few, for failures count towards the error share.
+    """
+    return ApiClient(
+        vendor="Rule",
+        base_url=base_url,
+        headers={"authorization": f"Bearer {api_key}", "accept": "application/json"},
+        key_variables=["RULE_API_KEY"],
+        limits=limits,
+        max_attempts=max_attempts,
+        pause_seconds=watch,
+        longest_pause_seconds=longest_pause_seconds,
+        base_url_variable="RULE_BASE_URL",
+    )
+
+
+class RuleSubscribers:
+    """Subscribers of one account as a destination.
+
+    Args:
+        api: see `client`.
+        watch: the one that the client was made with.
+        bulk_rows: largest upsert.
+        longest_pause_seconds: as given to the client.
+    """
+
+    name = "rule"
+    object_name = "subscribers"
+
+    def __init__(
+        self,
+        api: ApiClient,
+        watch: AnswerWatch,
+        *,
+        bulk_rows: int = BULK_ROWS,
+        longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
+    ) -> None:
+        self._api = api
+        self._watch = watch
+        self._longest_pause = longest_pause_seconds
+        self.lanes: Mapping[str, LaneLimits] = {
+            lane: LaneLimits(bulk_rows, BULK_BYTES) for lane in ("upsert", "upsert_again")
+        }
+
+    def __repr__(self) -> str:
+        return "RuleSubscribers()"
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Requests so far, by method."""
+        return self._api.counts
+
+    def row_bytes(self, row: PlannedRow) -> int:
+        """Bytes of the subscriber in the request, with its comma."""
+        return len(_subscriber(row)) + 1
+
+    def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
+        """Send one batch; see `Destination.deliver`."""
+        try:
+            yield from self._deliver(batch)
+        except VendorUnavailableError as error:
+            if self._watch.longest_pause > self._longest_pause:
+                # Asking again inside the block only prolongs it.
+                raise DeliveryStoppedError(str(error), "rate_limited") from None
+            raise
+
+    def poll(self, job_id: str, emails: Sequence[str]) -> JobReport:
+        """Rule has no jobs: an upsert is answered at once and gives nothing to ask about."""
+        del job_id
+        return JobReport(
+            "expired", outcomes=tuple(Outcome(email, "unknown", "job_expired") for email in emails)
+        )
+
+    def _deliver(self, batch: Batch) -> Iterator[Settled]:
+        rows, gone = self._existing(batch.rows)
+        if gone:
+            yield Settled(gone)
+        silent = [row for row in rows if not _writes(row)]
+        parts = [[row for row in rows if _writes(row)]]
+        if silent:
+            yield Settled(tuple(self._remove_tags(row, None) for row in silent))
+        is_fresh = True
+        while parts:
+            part = parts.pop(0)
+            if not part:
+                continue
+            if not self._watch.leaves_room():
+                # Refused or never sent: not applied either way, so the rest stays as it was.
+                rest = [row for other in (part, *parts) for row in other]
+                yield Settled(tuple(Outcome(row.email, "aborted", "error_share") for row in rest))
+                if is_fresh:
+                    self._check_share()
+                return
+            is_fresh = False
+            try:
+                suppressed = self._upsert(part)
+            except RequestRefusedError as refusal:
+                if len(part) == 1:
+                    yield Settled((_refused(part[0].email, refusal),))
+                    continue
+                size = -(-len(part) // SPLIT)
+                parts += [part[at : at + size] for at in range(0, len(part), size)]
+                continue
+            yield Settled(
+                tuple(
+                    self._remove_tags(row, "suppressed" if row.email in suppressed else None)
+                    for row in part
+                )
+            )
+
+    def _upsert(self, rows: Sequence[PlannedRow]) -> frozenset[str]:
+        """One call. Returns the e-mails that Rule calls suppressed, as far as it tells.
+
+        Raises:
+            RequestRefusedError: also for a 200 whose body says `error`, as old clients saw it.
+        """
+        head = b'{"update_on_duplicate":true,"automation":false,"sync_subscribers":false,'
+        tags = b""
+        if rows[0].tags_add:
+            tags = b'"tags":' + orjson.dumps(sorted(set(rows[0].tags_add))) + b","
+        people = b",".join(_subscriber(row) for row in rows)
+        content = head + tags + b'"subscribers":[' + people + b"]}"
+        response = self._api.send(
+            "POST",
+            SUBSCRIBERS,
+            content=content,
+            headers={"content-type": "application/json"},
+            check=_is_object,
+        )
+        answer = orjson.loads(response.content)
+        if "error" in answer:
+            raise RequestRefusedError(
+                "Rule answered 200 with an error", status=200, body=response.content
+            )
+        return _suppressed(answer)
+
+    def _remove_tags(self, row: PlannedRow, reason_code: str | None) -> Outcome:
+        """Remove the tags that no longer apply; 404 = already gone."""
+        for tag in row.tags_remove:
+            self._check_share()
+            try:
+                self._api.send(
+                    "DELETE",
+                    f"{SUBSCRIBERS}/{quote(row.email, safe='')}/tags/{quote(tag, safe='')}",
+                    params={"identified_by": "email"},
+                    accept=(404,),
+                    name="DELETE subscriber tag",
+                )
+            except RequestRefusedError as refusal:
+                # Fields may be written by now: unknown, so that all of it is sent again.
+                return Outcome(row.email, "unknown", f"tag_refused_{refusal.status}")
+        return Outcome(row.email, "accepted", reason_code)
+
+    def _existing(self, rows: Sequence[PlannedRow]) -> tuple[list[PlannedRow], tuple[Outcome, ...]]:
+        """Set aside those who may not be created and turn out never to have been."""
+        kept, gone = [], []
+        for row in rows:
+            if row.must_exist and not self._exists(row.email):
+                gone.append(Outcome(row.email, "accepted", "never_created"))
+            else:
+                kept.append(row)
+        return kept, tuple(gone)
+
+    def _exists(self, email: str) -> bool:
+        self._check_share()
+        response = self._api.send(
+            "GET",
+            f"{SUBSCRIBERS}/{quote(email, safe='')}",
+            params={"identified_by": "email"},
+            accept=(404,),
+            name="GET subscriber",
+        )
+        return response.is_success
+
+    def _check_share(self) -> None:
+        if not self._watch.leaves_room():
+            raise DeliveryStoppedError(
+                "Rule: too many error answers in ten minutes; sending more would block the "
+                "account. See sync.rejections, then run again",
+                "error_share",
+            )
+
+
+def _subscriber(row: PlannedRow) -> bytes:
+    return b'{"email":%b,"fields":%b}' % (orjson.dumps(row.email), row.body.encode())
+
+
+def _writes(row: PlannedRow) -> bool:
+    """False when nothing but the removal of tags is left to do."""
+    return row.body != "[]" or bool(row.tags_add)
+
+
+def _is_object(response: httpx.Response) -> None:
+    if not isinstance(orjson.loads(response.content), dict):
+        raise ValueError("no object")  # noqa: TRY004 - the client retries on ValueError
+
+
+def _suppressed(answer: Mapping[str, Any]) -> frozenset[str]:
+    entries = answer.get("suppressed")
+    if not isinstance(entries, list):
+        return frozenset()
+    return frozenset(
+        str(entry["email"]).strip().lower()
+        for entry in entries
+        if isinstance(entry, Mapping) and entry.get("email")
+    )
+
+
+def _refused(email: str, refusal: RequestRefusedError) -> Outcome:
+    """Reason code from Rule's error name (`BadRequest`), reason from the fields it mentions."""
+    code, reason = f"refused_{refusal.status}", None
+    try:
+        body = orjson.loads(refusal.body)
+        code = str(body.get("error") or code)
+        fields = body.get("fields")
+        names = ", ".join(sorted(fields)) if isinstance(fields, Mapping) else ""
+        reason = f"{body.get('message') or ''} {names}".strip() or None
+    except (ValueError, AttributeError):
+        pass  # gateways answer with pages
+    return Outcome(email, "rejected", code, reason.replace(email, "(e-mail)") if reason else None)

@@ -1,0 +1,418 @@
+"""Runs a plan against a destination: batch -> request -> outcome per row -> ledger.
+
+Owns the order of things that makes a crash harmless: rows are written down before their request
+leaves, a job's id before anybody asks about the job, outcomes in one transaction per batch. Knows
+no vendor; must not lose a row: at the end each planned row is accepted, rejected, invalid, aborted,
+or waits for its job.
+
+    settle_jobs (earlier runs) -> plan_sync -> run_sync; `sync` does all three under one lock.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reverse_etl.batches import batch_rows
+from reverse_etl.declarations import SyncSpec
+from reverse_etl.destinations.base import (
+    Batch,
+    DeliveryStoppedError,
+    Destination,
+    Outcome,
+    Settled,
+    Submitted,
+)
+from reverse_etl.ledger import DELIVERY_SCHEMA, OUTCOME_SCHEMA, Ledger, Scope
+from reverse_etl.plan import Plan, PlannedRow, plan_sync
+from reverse_etl.results import OPERATIONS, Progress, SyncResult
+from vendor_http import ConfigurationError, VendorUnavailableError
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[Progress], None]
+
+
+def _no_report(_progress: Progress) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How patient the engine is.
+
+    Attributes:
+        stalled_seconds: a sync stops asking when no job has moved for this long; the next run
+            picks the jobs up. Generous: the vendor publishes no processing time.
+        first_poll_seconds, longest_poll_seconds: back-off between questions about one job.
+        jobs_in_flight: jobs submitted and not ended; bounds what a crash leaves open.
+        failures_in_a_row: batches that fail with passing trouble before the rest is aborted.
+        settle_seconds: how long to wait for jobs of earlier runs before planning.
+    """
+
+    stalled_seconds: float = 1200.0
+    first_poll_seconds: float = 0.5
+    longest_poll_seconds: float = 15.0
+    jobs_in_flight: int = 100
+    failures_in_a_row: int = 3
+    settle_seconds: float = 60.0
+
+
+def sync(
+    published: Path,
+    spec: SyncSpec,
+    destination: Destination,
+    ledger: Ledger,
+    now: datetime,
+    run_id: str,
+    report: Report = _no_report,
+    settings: EngineSettings = EngineSettings(),
+) -> SyncResult:
+    """Pick up open jobs, plan, send. Only one sync per destination and object at a time.
+
+    Raises:
+        ConfigurationError: wrong key, missing table; what was not attempted is `aborted`.
+        LedgerBusyError: another sync of this destination is running.
+    """
+    with ledger.exclusive(Scope(spec.destination, spec.object_name)):
+        settled = settle_jobs(destination, ledger, now, settings)
+        with plan_sync(published, ledger, spec, now, run_id) as plan:
+            result = run_sync(plan, destination, ledger, report=report, settings=settings)
+    return replace(result, settled=settled)
+
+
+def settle_jobs(
+    destination: Destination,
+    ledger: Ledger,
+    now: datetime,
+    settings: EngineSettings = EngineSettings(),
+) -> int:
+    """Ask for the outcome of jobs that an earlier run left open; reads only at the vendor.
+
+    Returns:
+        rows that have an outcome now. Jobs that still run stay open, their people are not planned.
+    """
+    scope = Scope(destination.name, destination.object_name)
+    if not ledger.path.exists():
+        return 0
+    with ledger.exclusive(scope):
+        ledger.fold(scope, now)
+        found = ledger.open_jobs(scope)
+        if not found:
+            return 0
+        jobs = _Jobs(destination, ledger, scope, settings)
+        for job in found:
+            jobs.add(job.job_id, ledger.job_emails(scope, job.job_id))
+        late: Counter[tuple[str, str, str]] = Counter()
+        started = time.monotonic()
+        for counted in jobs.until_done(now, settings.settle_seconds):
+            late.update(counted)
+        ledger.add_to_run(scope, late)
+        ledger.fold(scope, now)
+        rows = sum(late.values())
+        logger.info(
+            "%s: %d rows of %d earlier jobs settled in %.1f s",
+            scope, rows, len(found), time.monotonic() - started,
+        )  # fmt: skip
+    return rows
+
+
+def run_sync(
+    plan: Plan,
+    destination: Destination,
+    ledger: Ledger,
+    *,
+    report: Report = _no_report,
+    settings: EngineSettings = EngineSettings(),
+) -> SyncResult:
+    """Send what the plan holds and write down what became of it.
+
+    Raises:
+        ConfigurationError: the vendor refused the key; everything else is recorded first.
+        ValueError: the plan was made for another destination.
+    """
+    scope = Scope(destination.name, destination.object_name)
+    if scope != plan.scope:
+        raise ValueError(f"a plan for {plan.scope} cannot be sent to {scope}")
+    with ledger.exclusive(scope):
+        return _Run(plan, destination, ledger, scope, report, settings).execute()
+
+
+class _Jobs:
+    """Submitted jobs and when to ask about each next."""
+
+    def __init__(
+        self, destination: Destination, ledger: Ledger, scope: Scope, settings: EngineSettings
+    ) -> None:
+        self._destination = destination
+        self._ledger = ledger
+        self._scope = scope
+        self._settings = settings
+        self._emails: dict[str, list[str]] = {}
+        self._wait: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._done: dict[str, int] = {}
+        self._moved_at = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._emails)
+
+    def add(self, job_id: str, emails: Iterable[str]) -> None:
+        self._emails[job_id] = list(emails)
+        self._wait[job_id] = self._settings.first_poll_seconds
+        self._due[job_id] = time.monotonic() + self._settings.first_poll_seconds
+        self._done[job_id] = 0
+        self._moved_at = time.monotonic()
+
+    def emails(self) -> set[str]:
+        """Everybody whose outcome a job will tell."""
+        return {email for emails in self._emails.values() for email in emails}
+
+    def poll_due(self, now: datetime) -> Iterator[dict[tuple[str, str, str], int]]:
+        """Ask about the jobs whose time has come; yields counters of those that ended."""
+        for job_id in [job for job, due in self._due.items() if due <= time.monotonic()]:
+            counted = self._ask(job_id, now)
+            if counted is not None:
+                yield counted
+
+    def until_done(
+        self, now: datetime, stalled_seconds: float
+    ) -> Iterator[dict[tuple[str, str, str], int]]:
+        """Ask until every job ended, or none has moved for `stalled_seconds`."""
+        self._moved_at = time.monotonic()
+        while self._emails:
+            yield from self.poll_due(now)
+            if not self._emails or time.monotonic() - self._moved_at > stalled_seconds:
+                return
+            pause = min(self._due.values()) - time.monotonic()
+            left = self._moved_at + stalled_seconds - time.monotonic()
+            time.sleep(max(0.0, min(pause, left + 0.001)))
+
+    def _ask(self, job_id: str, now: datetime) -> dict[tuple[str, str, str], int] | None:
+        try:
+            found = self._destination.poll(job_id, self._emails[job_id])
+        except VendorUnavailableError as error:
+            logger.warning("%s: a job could not be asked about: %s", self._scope, error)
+            found = None
+        if found is not None and found.outcomes is not None:
+            counted = self._ledger.settle(
+                self._scope, now, _outcome_table(found.outcomes), job_id, found.status
+            )
+            for state in (self._emails, self._wait, self._due, self._done):
+                del state[job_id]
+            self._moved_at = time.monotonic()
+            return counted
+        if found is not None and found.done != self._done[job_id]:
+            self._done[job_id] = found.done
+            self._moved_at = time.monotonic()
+        self._wait[job_id] = min(self._wait[job_id] * 1.5, self._settings.longest_poll_seconds)
+        self._due[job_id] = time.monotonic() + self._wait[job_id]
+        return None
+
+
+class _Run:
+    """One execution of one plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        destination: Destination,
+        ledger: Ledger,
+        scope: Scope,
+        report: Report,
+        settings: EngineSettings,
+    ) -> None:
+        self._plan = plan
+        self._destination = destination
+        self._ledger = ledger
+        self._scope = scope
+        self._report = report
+        self._settings = settings
+        self._counts = {name: replace(plan.operations[name]) for name in OPERATIONS}
+        self._jobs = _Jobs(destination, ledger, scope, settings)
+        self._attempted: set[int] = set()
+        self._started = time.monotonic()
+        self._requests_before = Counter(destination.requests)
+        self._stopped: str | None = None
+
+    def execute(self) -> SyncResult:
+        self._ledger.start_run(self._scope, self._plan.run_id, self._plan.now, self._counts)
+        self._record_refused()
+        equal = self._plan.equal()
+        if equal.num_rows:
+            self._ledger.refresh(self._scope, equal)
+        status = "failed"
+        try:
+            if not self._plan.is_empty:
+                self._send_all()
+            status = "succeeded"
+            if self._stopped:
+                status = "aborted"
+            elif sum(count.unfinished for count in self._counts.values()):
+                status = "unfinished"
+        except ConfigurationError:
+            self._stopped = "configuration"
+            raise
+        finally:
+            self._abort_rest(self._stopped or "interrupted")
+            self._ledger.finish_run(
+                self._scope, self._plan.run_id, self._clock(), status, self._counts
+            )
+        self._tell()
+        spent = Counter(self._destination.requests)
+        spent.subtract(self._requests_before)
+        return SyncResult(
+            run_id=self._plan.run_id,
+            destination=self._scope.destination,
+            object_name=self._scope.object_name,
+            status=status,
+            counts=self._counts,
+            unchanged=self._plan.counts["unchanged"],
+            not_known=self._plan.counts["not_known"],
+            waiting=self._plan.counts["waiting"],
+            requests={method: count for method, count in spent.items() if count},
+            stopped=self._stopped,
+        )
+
+    def _send_all(self) -> None:
+        failures = 0
+        batches = batch_rows(
+            self._plan.rows(), self._destination.lanes, self._destination.row_bytes
+        )
+        for batch in batches:
+            try:
+                self._send(batch)
+                failures = 0
+            except VendorUnavailableError as error:
+                failures += 1
+                logger.warning("%s: a batch failed: %s", self._scope, error)
+                self._settle_unknown(batch, "vendor_unavailable")
+                if failures >= self._settings.failures_in_a_row:
+                    self._stopped = "vendor_unavailable"
+            except DeliveryStoppedError as stop:
+                logger.warning("%s: stopped early: %s", self._scope, stop)
+                self._settle_unknown(batch, stop.reason_code)
+                self._stopped = stop.reason_code
+            except ConfigurationError:
+                self._settle_unknown(batch, "configuration")
+                raise
+            if self._stopped:
+                break
+            for counted in self._jobs.poll_due(self._clock()):
+                self._count(counted)
+            while len(self._jobs) >= self._settings.jobs_in_flight:
+                before = len(self._jobs)
+                for counted in self._jobs.until_done(self._clock(), self._settings.stalled_seconds):
+                    self._count(counted)
+                    if len(self._jobs) < self._settings.jobs_in_flight:
+                        break
+                if len(self._jobs) == before:
+                    self._stopped = "jobs_stalled"
+                    break
+            if self._stopped:
+                break
+        for counted in self._jobs.until_done(self._clock(), self._settings.stalled_seconds):
+            self._count(counted)
+
+    def _send(self, batch: Batch) -> None:
+        self._ledger.record_sent(
+            self._scope, self._plan.run_id, self._clock(), _delivery_table(batch.rows)
+        )
+        for row in batch.rows:
+            self._attempted.add(row.row_id)
+            self._counts[row.operation].attempted += 1
+        for event in self._destination.deliver(batch):
+            if isinstance(event, Submitted):
+                self._ledger.record_job(
+                    self._scope, self._plan.run_id, self._clock(), event.job_id, event.emails
+                )
+                self._jobs.add(event.job_id, event.emails)
+            else:
+                self._settle(event)
+        self._tell()
+
+    def _settle(self, event: Settled) -> None:
+        if event.outcomes:
+            self._count(
+                self._ledger.settle(self._scope, self._clock(), _outcome_table(event.outcomes))
+            )
+
+    def _settle_unknown(self, batch: Batch, reason_code: str) -> None:
+        """Rows of a broken batch: those without an answer yet get outcome `unknown`."""
+        in_jobs = self._jobs.emails()
+        self._settle(
+            Settled(
+                tuple(
+                    Outcome(row.email, "unknown", reason_code)
+                    for row in batch.rows
+                    if row.email not in in_jobs
+                )
+            )
+        )
+
+    def _record_refused(self) -> None:
+        refused = self._plan.refused()
+        for operation in refused.column("operation").to_pylist():
+            self._counts[str(operation)].invalid += 1
+        if refused.num_rows:
+            self._ledger.record_unsent(
+                self._scope, self._plan.run_id, self._plan.now, refused, "invalid"
+            )
+
+    def _abort_rest(self, reason_code: str) -> None:
+        rest = self._plan.unattempted(self._attempted, reason_code)
+        for operation in rest.column("operation").to_pylist():
+            self._counts[str(operation)].aborted += 1
+        if rest.num_rows:
+            self._ledger.record_unsent(
+                self._scope, self._plan.run_id, self._clock(), rest, "aborted"
+            )
+
+    def _count(self, counted: dict[tuple[str, str, str], int]) -> None:
+        for (_run, operation, state), rows in counted.items():
+            count = self._counts[operation]
+            if state == "accepted":
+                count.accepted += rows
+            elif state == "rejected":
+                count.rejected += rows
+            else:
+                count.aborted += rows
+        self._tell()
+
+    def _tell(self) -> None:
+        counts = self._counts.values()
+        self._report(
+            Progress(
+                destination=self._scope.destination,
+                object_name=self._scope.object_name,
+                planned=sum(count.planned for count in counts),
+                finished=sum(count.planned - count.unfinished for count in counts),
+                accepted=sum(count.accepted for count in counts),
+                rejected=sum(count.rejected for count in counts),
+            )
+        )
+
+    def _clock(self) -> datetime:
+        """The product's clock, moved on by the time this run has taken."""
+        return self._plan.now + timedelta(seconds=time.monotonic() - self._started)
+
+
+def _delivery_table(rows: Iterable[PlannedRow]) -> pa.Table:
+    picked = [(r.email, r.operation, r.patch, r.payload_hash, r.attempt_count) for r in rows]
+    return _table(picked, DELIVERY_SCHEMA)
+
+
+def _outcome_table(outcomes: Iterable[Outcome]) -> pa.Table:
+    return _table([(o.email, o.state, o.reason_code, o.reason) for o in outcomes], OUTCOME_SCHEMA)
+
+
+def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

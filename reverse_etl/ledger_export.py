@@ -1,0 +1,62 @@
+"""The ledger as published tables (schema `sync`): runs, profiles, rejections.
+
+Column names are what analysts and dbt rely on: add, never rename. Rows travel as Arrow, so that
+ledger and published file never have to be attached to each other.
+"""
+
+from collections.abc import Mapping
+
+import duckdb
+
+EXPORTS: Mapping[str, str] = {
+    "runs": """
+        select run_id, destination, object, operation, started_at, finished_at, status,
+            planned_count, attempted_count, accepted_count, rejected_count, invalid_count,
+            aborted_count
+        from runs
+        order by started_at, run_id, destination, object, operation
+    """,
+    # A delivery under way is newer than the state it will become.
+    "profiles": """
+        with under_way as (
+            select destination, object, email, run_id, operation, job_id, attempt_count, sent_at
+            from deliveries where state = 'sent'
+        )
+        select
+            destination, object, email,
+            case when u.email is not null then 'sent' else p.state end as state,
+            case when u.email is null then p.reason_code end as reason_code,
+            p.payload_hash,
+            coalesce(u.job_id, p.job_id) as job_id,
+            coalesce(u.sent_at, p.sent_at) as sent_at,
+            p.accepted_at,
+            coalesce(u.run_id, p.run_id) as run_id,
+            coalesce(u.operation, p.operation) as operation,
+            coalesce(u.attempt_count, p.attempt_count) as attempt_count,
+            p.accepted as accepted_payload
+        from profiles as p full join under_way as u using (destination, object, email)
+        order by destination, object, email
+    """,
+    "rejections": """
+        select run_id, destination, object, email, operation, state, reason_code, reason,
+            attempt_count, recorded_at, quarantined_at
+        from rejections
+        order by recorded_at, run_id, destination, email
+    """,
+}
+
+
+def write_exports(
+    ledger: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, schema: str
+) -> None:
+    """Replace the tables of `EXPORTS` in `schema` of `target`."""
+    quoted = ".".join(f'"{part}"' for part in schema.split("."))
+    target.execute(f"create schema if not exists {quoted}")
+    for table, query in EXPORTS.items():
+        rows = ledger.execute(query).to_arrow_table()
+        name = f"_ledger_{table}"
+        target.register(name, rows)
+        try:
+            target.execute(f"create or replace table {quoted}.{table} as select * from {name}")
+        finally:
+            target.unregister(name)

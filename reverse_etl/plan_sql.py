@@ -1,0 +1,257 @@
+"""The SQL of a plan: desired state (published file) against accepted state (ledger).
+
+Pure text from a declaration and the column types; executed by `reverse_etl.plan` in a scratch
+DuckDB where the published file is attached as `published` and the ledger as `ledger`. Steps:
+
+    duplicates   keys that the model holds more than once
+    candidates   rows whose payload hash is not the one accepted last; ledger rows gone from the
+                 model join them with no values. Usually a few per cent: the rest ends here.
+    differences  per candidate, what the vendor holds (h0..) beside what it should hold (v0..)
+    planned      the patch, its operation, its lane and why it may not be sent
+"""
+
+from collections.abc import Mapping, Sequence
+
+from reverse_etl.declarations import CREATE_COLUMN, Property, SyncSpec
+from reverse_etl.keys import plain_email_sql
+from reverse_etl.payloads import DIALECTS, changes, literal, travels
+from reverse_etl.values import is_float
+
+TAG_PREFIX = "tag:"
+# A tag of digits is read as an id; `.../tags/clear` would remove every tag of the person.
+_UNUSABLE_TAG = r"(^[0-9]+$)|(^(?i:clear)$)|[\"\\]"
+
+
+class PlanSql:
+    """The statements for one spec; `types` maps each column of the relation to its DuckDB type."""
+
+    def __init__(self, spec: SyncSpec, types: Mapping[str, str]) -> None:
+        self.spec = spec
+        self.types = types
+        self.dialect = DIALECTS[spec.destination]
+        self._mine = (
+            f"destination = {literal(spec.destination)} and object = {literal(spec.object_name)}"
+        )
+
+    def duplicates(self) -> str:
+        """Keys that more than one row of the model claims."""
+        return (
+            f"create table duplicates as select {self._key()} as email "
+            f"from published.{self.spec.relation} group by 1 having count(*) > 1"
+        )
+
+    def waiting(self) -> str:
+        """Keys with an import job still running: never two in flight for one person."""
+        return (
+            "create table waiting as "
+            f"select email from ledger.deliveries where {self._mine} and state = 'sent'"
+        )
+
+    def waiting_in_model(self) -> str:
+        """How many rows of the model wait for such a job."""
+        return (
+            f"select count(*) from published.{self.spec.relation} "
+            f"where {self._key()} in (select email from waiting)"
+        )
+
+    def candidates(self, has_duplicates: bool, has_waiting: bool) -> str:
+        """Rows that may need a write, with their typed columns (p0.., tags)."""
+        columns = [f"{_name(p.column)} as p{i}" for i, p in enumerate(self.spec.properties)]
+        empty = [
+            f"cast(null as {self.types[p.column]}) as p{i}"
+            for i, p in enumerate(self.spec.properties)
+        ]
+        tags = "cast([] as varchar[])"
+        if self.spec.tags_column:
+            tags = _clean_tags(_name(self.spec.tags_column))
+        fresh = "not exists (select 1 from settled where settled.email = desired.email"
+        fresh += " and settled.payload_hash = desired.payload_hash)"
+        if has_duplicates:
+            fresh += " or email in (select email from duplicates)"
+        in_flight = "email not in (select email from waiting)" if has_waiting else "true"
+        return f"""
+create table candidates as
+with desired as (
+    select
+        {self._key()} as email,
+        coalesce({_name(CREATE_COLUMN)}, false) as may_create,
+        {", ".join(columns)},
+        {tags} as tags,
+        {self._hash()} as payload_hash
+    from published.{self.spec.relation}
+),
+settled as (
+    select email, payload_hash from ledger.profiles
+    where {self._mine} and state in ('accepted', 'unchanged') and payload_hash is not null
+),
+gone as (
+    select
+        email,
+        false as may_create,
+        {", ".join(empty)},
+        cast([] as varchar[]) as tags,
+        cast(null as varchar) as payload_hash
+    from ledger.profiles
+    where {self._mine} and accepted <> '{{}}'
+        and email not in (
+            select {self._key()} from published.{self.spec.relation}
+            where {self._key()} is not null
+        )
+),
+both_sides as (
+    select * from desired where {fresh}
+    union all
+    select * from gone
+)
+select * from both_sides where email is null or {in_flight}"""
+
+    def differences(self) -> str:
+        """What is wanted (v), what is held (h) and which tags move."""
+        wanted = [
+            f"{self._value(item, f'c.p{index}')} as v{index}"
+            for index, item in enumerate(self.spec.properties)
+        ]
+        held = [
+            f"cast(held[{index + 1}] as varchar) as h{index}"
+            for index in range(len(self.spec.properties))
+        ]
+        paths = ", ".join(literal(f'$."{item.name}"') for item in self.spec.properties)
+        tag_keys = f"list_filter(json_keys(accepted), lambda k: starts_with(k, '{TAG_PREFIX}'))"
+        known_tags = f"list_transform({tag_keys}, lambda k: substr(k, {len(TAG_PREFIX) + 1}))"
+        sure_tags = (
+            f"list_filter({known_tags}, lambda t: cast(json_extract(accepted, "
+            f"'$.\"{TAG_PREFIX}' || t || '\"') as varchar) = 'true')"
+        )
+        none = "cast([] as varchar[])"
+        add = f"list_sort(list_filter(tags, lambda t: not list_contains({sure_tags}, t)))"
+        remove = f"list_filter({known_tags}, lambda t: not list_contains(tags, t))"
+        has_tags = self.spec.tags_column is not None
+        return f"""
+create view differences as
+with joined as (
+    select
+        c.email, c.may_create, c.tags, c.payload_hash,
+        {", ".join(wanted)},
+        {" or ".join(self._unfit())} as has_unfit_number,
+        coalesce(l.accepted, '{{}}') as accepted,
+        l.accepted_at is not null as is_known,
+        l.state,
+        case when l.state is null or l.state in ('accepted', 'unchanged') then 1
+            else l.attempt_count + 1 end as attempt_count,
+        json_extract(coalesce(l.accepted, '{{}}'), [{paths}]) as held
+    from candidates as c
+    left join (select * from ledger.profiles where {self._mine}) as l on l.email = c.email
+)
+select
+    * exclude (held),
+    {", ".join(held)},
+    {add if has_tags else none} as tags_add,
+    {remove if has_tags else none} as tags_remove
+from joined"""
+
+    def planned(self) -> str:
+        """One row per candidate: patch, operation, lane, reason against sending it."""
+        properties = self.spec.properties
+        compared = [(i, p) for i, p in enumerate(properties) if p.is_compared]
+        members = [
+            f"case when {travels(p, i)} then {_member(p)} || coalesce(v{i}, 'null') end"
+            for i, p in enumerate(properties)
+        ]
+        members += [_tag_members("tags_add", "true"), _tag_members("tags_remove", "null")]
+        clears = [
+            f"(v{i} is null and h{i} is not null)"
+            for i, p in enumerate(properties)
+            if not p.is_never_cleared
+        ]
+        # What reaches this view unfit is refused, not compared: its text form means nothing.
+        changed = [changes(p, i) for i, p in compared]
+        changed += ["len(tags_add) > 0", "len(tags_remove) > 0", "has_unfit_number"]
+        has_value = [f"v{i} is not null" for i, _ in compared] + ["len(tags) > 0"]
+        unusable_tag = f"len(list_filter(tags, lambda t: regexp_matches(t, '{_UNUSABLE_TAG}'))) > 0"
+        return f"""
+create table planned as
+with patched as (
+    select
+        *,
+        '{{' || concat_ws(',', {", ".join(members)}) || '}}' as patch,
+        {" or ".join(clears) or "false"} as has_clear,
+        {" or ".join(changed)} as is_changed,
+        {" or ".join(has_value)} as has_value,
+        accepted <> '{{}}' as is_touched
+    from differences
+)
+select
+    row_number() over () - 1 as row_id,
+    email,
+    case
+        when not is_changed then 'unchanged'
+        when not is_known and may_create then 'add'
+        when not is_known and not is_touched then 'not_known'
+        when has_value then 'change'
+        else 'clear'
+    end as operation,
+    case
+        when not is_changed then null
+        when email is null then 'missing_email'
+        when email in (select email from duplicates) then 'duplicate_key'
+        when length(email) > 100 then 'email_too_long'
+        when has_unfit_number then 'not_a_number'
+        when {unusable_tag} then 'unusable_tag'
+        when {self.dialect.too_large(properties)} then 'payload_too_large'
+    end as reason_code,
+    coalesce({plain_email_sql("email")}, false) as is_plain_email,
+    patch,
+    {self.dialect.body(properties)} as body,
+    {self.dialect.lane} as lane,
+    {self.dialect.group} as group_key,
+    tags_add,
+    tags_remove,
+    payload_hash,
+    cast(attempt_count as integer) as attempt_count,
+    not is_known and not may_create as must_exist,
+    state
+from patched"""
+
+    def _key(self) -> str:
+        return f"nullif(lower(trim(cast({_name(self.spec.key)} as varchar))), '')"
+
+    def _value(self, item: Property, column: str) -> str:
+        return self.dialect.kinds[item.kind](column, self.types[item.column])
+
+    def _unfit(self) -> Sequence[str]:
+        found = [
+            f"coalesce(not isfinite(c.p{index}), false)"
+            for index, item in enumerate(self.spec.properties)
+            if is_float(self.types[item.column])
+        ]
+        return found or ["false"]
+
+    def _hash(self) -> str:
+        """Hash of the compared payload; by name, so that the order of columns does not matter."""
+        parts = [
+            f"{_member(item)} || {self._value(item, _name(item.column))}"
+            for item in self.spec.properties
+            if item.is_compared
+        ]
+        if self.spec.tags_column:
+            parts.append(f"'\"tags\":' || to_json({_clean_tags(_name(self.spec.tags_column))})")
+        return f"md5(concat_ws(',', {', '.join(parts)}))"
+
+
+def _member(item: Property) -> str:
+    """SQL literal of the property's name as a JSON member."""
+    return literal(f'"{item.name}":')
+
+
+def _name(column: str) -> str:
+    return f'"{column}"'
+
+
+def _clean_tags(column: str) -> str:
+    trimmed = f"list_transform(coalesce({column}, []), lambda t: trim(t))"
+    return f"list_sort(list_distinct(list_filter({trimmed}, lambda t: t <> '')))"
+
+
+def _tag_members(tags: str, value: str) -> str:
+    member = f"cast(to_json('{TAG_PREFIX}' || t) as varchar) || ':{value}'"
+    return f"nullif(array_to_string(list_transform({tags}, lambda t: {member}), ','), '')"
