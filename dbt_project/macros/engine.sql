@@ -1,0 +1,147 @@
+{#-
+    Everything that is written differently on another engine. Models call the macro without a prefix; an engine
+    brings its own version as `<adapter>__<name>`, and no model changes.
+-#}
+
+{#- A point in time with zone -> the plain UTC timestamp that marts hold. -#}
+{% macro utc_timestamp(column) -%}
+    {{ return(adapter.dispatch('utc_timestamp', 'loyalty')(column)) }}
+{%- endmacro %}
+{% macro duckdb__utc_timestamp(column) -%}
+    cast({{ column }} at time zone 'UTC' as timestamp)
+{%- endmacro %}
+
+{#- Text in any of the vendors' date formats -> UTC timestamp; null where it is none. Without a zone it is UTC. -#}
+{% macro text_to_utc_timestamp(column) -%}
+    {{ return(adapter.dispatch('text_to_utc_timestamp', 'loyalty')(column)) }}
+{%- endmacro %}
+{% macro duckdb__text_to_utc_timestamp(column) -%}
+    cast(try_cast({{ column }} as timestamptz) at time zone 'UTC' as timestamp)
+{%- endmacro %}
+
+{#- A timestamp as text such as 2026-11-21T06:00:00Z. -#}
+{% macro iso_text(column) -%}
+    {{ return(adapter.dispatch('iso_text', 'loyalty')(column)) }}
+{%- endmacro %}
+{% macro duckdb__iso_text(column) -%}
+    strftime({{ column }}, '%Y-%m-%dT%H:%M:%SZ')
+{%- endmacro %}
+
+{#- Cast that gives null instead of an error. -#}
+{% macro try_cast(expression, data_type) -%}
+    {{ return(adapter.dispatch('try_cast', 'loyalty')(expression, data_type)) }}
+{%- endmacro %}
+{% macro duckdb__try_cast(expression, data_type) -%}
+    try_cast({{ expression }} as {{ data_type }})
+{%- endmacro %}
+
+{#- Whole-number division; both operands are >= 0, so rounding down and rounding to zero are the same. -#}
+{% macro integer_divide(numerator, denominator) -%}
+    {{ return(adapter.dispatch('integer_divide', 'loyalty')(numerator, denominator)) }}
+{%- endmacro %}
+{% macro duckdb__integer_divide(numerator, denominator) -%}
+    (({{ numerator }}) // ({{ denominator }}))
+{%- endmacro %}
+
+{#- One member of a JSON object as text. -#}
+{% macro json_text(column, key) -%}
+    {{ return(adapter.dispatch('json_text', 'loyalty')(column, key)) }}
+{%- endmacro %}
+{% macro duckdb__json_text(column, key) -%}
+    json_extract_string({{ column }}, '$.{{ key }}')
+{%- endmacro %}
+
+{#- Number of elements of a JSON array; 0 for null and for anything that is no array. -#}
+{% macro json_length(column) -%}
+    {{ return(adapter.dispatch('json_length', 'loyalty')(column)) }}
+{%- endmacro %}
+{% macro duckdb__json_length(column) -%}
+    coalesce(json_array_length({{ column }}), 0)
+{%- endmacro %}
+
+{#- JSON array of scalars -> list of text; null stays null. -#}
+{% macro json_to_list(column) -%}
+    {{ return(adapter.dispatch('json_to_list', 'loyalty')(column)) }}
+{%- endmacro %}
+{% macro duckdb__json_to_list(column) -%}
+    from_json({{ column }}, '["VARCHAR"]')
+{%- endmacro %}
+
+{#- Object from names and expressions: json_object_of({'entry': 'entry_threshold'}). -#}
+{% macro json_object_of(members) -%}
+    {{ return(adapter.dispatch('json_object_of', 'loyalty')(members)) }}
+{%- endmacro %}
+{% macro duckdb__json_object_of(members) -%}
+    json_object({% for name, expression in members.items() %}'{{ name }}', {{ expression }}{% if not loop.last %}, {% endif %}{% endfor %})
+{%- endmacro %}
+
+{#- Text that already is JSON, as JSON; null where it is not. -#}
+{% macro to_json_value(column) -%}
+    {{ return(adapter.dispatch('to_json_value', 'loyalty')(column)) }}
+{%- endmacro %}
+{% macro duckdb__to_json_value(column) -%}
+    cast({{ column }} as json)
+{%- endmacro %}
+
+{#- Aggregate: list of values in an order. -#}
+{% macro ordered_list(expression, order_by) -%}
+    {{ return(adapter.dispatch('ordered_list', 'loyalty')(expression, order_by)) }}
+{%- endmacro %}
+{% macro duckdb__ordered_list(expression, order_by) -%}
+    list({{ expression }} order by {{ order_by }})
+{%- endmacro %}
+
+{#- List without its nulls, from expressions. -#}
+{% macro list_of(expressions) -%}
+    {{ return(adapter.dispatch('list_of', 'loyalty')(expressions)) }}
+{%- endmacro %}
+{% macro duckdb__list_of(expressions) -%}
+    list_filter([{{ expressions | join(', ') }}], lambda item: item is not null)
+{%- endmacro %}
+
+{% macro empty_list() -%}
+    {{ return(adapter.dispatch('empty_list', 'loyalty')()) }}
+{%- endmacro %}
+{% macro duckdb__empty_list() -%}
+    cast([] as varchar[])
+{%- endmacro %}
+
+{#- Aggregate: the value of the row whose keys come first, compared one after the other, ascending. -#}
+{% macro first_by(expression, keys) -%}
+    {{ return(adapter.dispatch('first_by', 'loyalty')(expression, keys)) }}
+{%- endmacro %}
+{% macro duckdb__first_by(expression, keys) -%}
+    arg_min_null({{ expression }}, row({{ keys | join(', ') }}))
+{%- endmacro %}
+
+{#- Does the text contain the regular expression (any case)? -#}
+{% macro regexp_found(column, pattern) -%}
+    {{ return(adapter.dispatch('regexp_found', 'loyalty')(column, pattern)) }}
+{%- endmacro %}
+{% macro duckdb__regexp_found(column, pattern) -%}
+    regexp_matches({{ column }}, {{ pattern }}, 'i')
+{%- endmacro %}
+
+{#- First group of the regular expression (any case); null where there is none. -#}
+{% macro regexp_group(column, pattern) -%}
+    {{ return(adapter.dispatch('regexp_group', 'loyalty')(column, pattern)) }}
+{%- endmacro %}
+{% macro duckdb__regexp_group(column, pattern) -%}
+    nullif(regexp_extract({{ column }}, {{ pattern }}, 1, 'i'), '')
+{%- endmacro %}
+
+{#- Replace every match of a regular expression. -#}
+{% macro regexp_replace_all(column, pattern, replacement) -%}
+    {{ return(adapter.dispatch('regexp_replace_all', 'loyalty')(column, pattern, replacement)) }}
+{%- endmacro %}
+{% macro duckdb__regexp_replace_all(column, pattern, replacement) -%}
+    regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}
+
+{#- A calendar date, or null where there is none such as 29 February 2026. -#}
+{% macro date_from_parts(year, month, day) -%}
+    {{ return(adapter.dispatch('date_from_parts', 'loyalty')(year, month, day)) }}
+{%- endmacro %}
+{% macro duckdb__date_from_parts(year, month, day) -%}
+    try_cast(printf('%04d-%02d-%02d', {{ year }}, {{ month }}, {{ day }}) as date)
+{%- endmacro %}

@@ -1,0 +1,37 @@
+with tiers as (
+    select * from {{ ref('stg_smile__vip_tiers') }}
+),
+
+newest as (
+    select * from {{ ref('int_loyalty__extracts_ordered') }}
+    where resource = 'vip_tiers' and is_newest
+),
+
+marked as (
+    select
+        tiers.*,
+        tiers.extract_id >= coalesce(newest.extract_id, tiers.extract_id) as is_active
+    from tiers
+    left join newest on tiers.program = newest.program
+)
+
+select
+    program,
+    vip_tier_id as tier_id,
+    name as tier_name,
+    cast(null as {{ dbt.type_string() }}) as description,
+    case
+        when is_active then row_number() over (
+            partition by program, is_active order by milestone, {{ id_order('vip_tier_id') }}
+        )
+    end as tier_rank,
+    image_url as icon_url,
+    '{{ var("smile_tier_basis") }}' as entry_basis,
+    cast(milestone as decimal(18, 2)) as entry_threshold,
+    cast(milestone as decimal(18, 2)) as retain_threshold,
+    {{ json_object_of({'milestone': 'milestone'}) }} as thresholds,
+    cast(null as decimal(9, 4)) as points_multiplier,
+    {{ to_json_value('perks') }} as perks,
+    {{ to_json_value('entry_rewards') }} as entry_rewards,
+    is_active
+from marked

@@ -1,0 +1,21 @@
+select
+    program,
+    extract_id,
+    {{ utc_timestamp('seen_at') }} as seen_at,
+    id as points_product_id,
+    exchange_type,
+    exchange_description,
+    points_price,
+    variable_points_step,
+    variable_points_step_reward_value,
+    variable_points_min,
+    variable_points_max,
+    reward__id as reward_id,
+    reward__name as reward_name,
+    reward__description as reward_description,
+    reward__image_url as reward_image_url,
+    {{ utc_timestamp('reward__created_at') }} as reward_created_at,
+    {{ utc_timestamp('reward__updated_at') }} as reward_updated_at,
+    {{ utc_timestamp('created_at') }} as created_at,
+    {{ utc_timestamp('updated_at') }} as updated_at
+from {{ deduplicated(source('raw_smile', 'points_products'), ['program', 'id']) }} as points_products

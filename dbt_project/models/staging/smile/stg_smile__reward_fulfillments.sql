@@ -1,0 +1,20 @@
+select
+    program,
+    extract_id,
+    {{ utc_timestamp('seen_at') }} as seen_at,
+    id as reward_fulfillment_id,
+    name,
+    code,
+    customer_id,
+    fulfillment_status,
+    image_url,
+    action_text,
+    action_url,
+    usage_instructions,
+    terms_and_conditions,
+    usage_status,
+    {{ utc_timestamp('expires_at') }} as expires_at,
+    {{ utc_timestamp('used_at') }} as used_at,
+    {{ utc_timestamp('created_at') }} as created_at,
+    {{ utc_timestamp('updated_at') }} as updated_at
+from {{ deduplicated(source('raw_smile', 'reward_fulfillments'), ['program', 'id']) }} as reward_fulfillments

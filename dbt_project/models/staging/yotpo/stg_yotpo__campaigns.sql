@@ -1,0 +1,21 @@
+select
+    program,
+    extract_id,
+    {{ utc_timestamp('seen_at') }} as seen_at,
+    id as campaign_id,
+    title,
+    details,
+    type,
+    cta_text,
+    icon,
+    reward_text,
+    url,
+    {{ utc_timestamp('expires_at') }} as expires_at,
+    {{ utc_timestamp('ends_at') }} as ends_at,
+    max_completions_per_user,
+    min_actions_required,
+    display_order,
+    action_name,
+    {{ utc_timestamp('created_at') }} as created_at,
+    {{ utc_timestamp('updated_at') }} as updated_at
+from {{ deduplicated(source('raw_yotpo', 'campaigns'), ['program', 'id']) }} as campaigns

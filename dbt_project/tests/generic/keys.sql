@@ -1,0 +1,39 @@
+{#- Rows whose key occurs more than once, or has a null in it. -#}
+{% test unique_key(model, columns) %}
+    select
+        {{ columns | join(', ') }},
+        count(*) as row_count
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having
+        count(*) > 1
+        {%- for column in columns %}
+        or {{ column }} is null
+        {%- endfor %}
+{% endtest %}
+
+{#- Rows that point at nothing: `columns` of this model as `to_columns` of another; null points nowhere and is fine. -#}
+{% test refers_to(model, to, columns, to_columns=none) %}
+    {%- set to_columns = to_columns or columns %}
+    select {% for column in columns %}child.{{ column }}{% if not loop.last %}, {% endif %}{% endfor %}
+    from {{ model }} as child
+    left join (select distinct {{ to_columns | join(', ') }} from {{ to }}) as parent
+        on {% for column in columns %}child.{{ column }} = parent.{{ to_columns[loop.index0] }}{% if not loop.last %} and {% endif %}{% endfor %}
+    where
+        parent.{{ to_columns[0] }} is null
+        {%- for column in columns %}
+        and child.{{ column }} is not null
+        {%- endfor %}
+{% endtest %}
+
+{#- Rows for which the condition is not true (null counts as not true). -#}
+{% test holds(model, condition) %}
+    select *
+    from {{ model }}
+    where not coalesce({{ condition }}, false)
+{% endtest %}
+
+{#- A model that lists what is wrong: every row of it counts. -#}
+{% test assert_no_rows(model) %}
+    select * from {{ model }}
+{% endtest %}
