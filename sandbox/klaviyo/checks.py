@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.klaviyo.identity import BAD_EMAIL, BAD_PHONE, is_email, is_phone
+from sandbox.core.addresses import is_phone
+from sandbox.klaviyo.identity import BAD_EMAIL, BAD_PHONE, is_email
 from sandbox.klaviyo.patching import unset_keys
 from sandbox.klaviyo.schema import Problem
 

@@ -1,24 +1,15 @@
-"""Syntax of e-mail addresses and phone numbers, and the ids that Klaviyo hands out.
+"""How Klaviyo compares and checks identifiers, and the ids that it hands out.
 
-Pure functions. The address check must stay fast: a bulk job brings 10,000 of them, so plain
-addresses pass a pattern and only unusual ones reach the full parser. It must not decide what
-happens to a bad value; that depends on the endpoint.
+Pure functions. It must not decide what happens to a bad value; that depends on the endpoint.
 """
 
 import base64
-import re
 from datetime import datetime
 
-from email_validator import EmailNotValidError, validate_email
+from sandbox.core import addresses
 
 # https://developers.klaviyo.com/en/reference/profiles_api_overview
 MAX_EMAIL_CHARACTERS = 100
-PLAIN_EMAIL = re.compile(
-    r"[a-z0-9_+'&-]+(?:\.[a-z0-9_+'&-]+)*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
-    re.IGNORECASE,
-)
-# E.164 with a national number; shorter ones such as +1234 were seen to be dropped.
-PHONE = re.compile(r"\+[1-9][0-9]{7,14}")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # An odd factor maps counters 1:1 onto 80 bits, so that ids look random and never repeat.
 SCRAMBLE = 0x9E3779B97F4A7C15F39D
@@ -33,21 +24,7 @@ def email_key(email: str) -> str:
 
 def is_email(text: str) -> bool:
     """Whether Klaviyo would take `text` as an address (syntax and its length of 100)."""
-    text = text.strip()
-    if len(text) > MAX_EMAIL_CHARACTERS:
-        return False
-    if PLAIN_EMAIL.fullmatch(text) and text.index("@") <= 64:
-        return True
-    try:
-        validate_email(text, check_deliverability=False)
-    except EmailNotValidError:
-        return False
-    return True
-
-
-def is_phone(text: str) -> bool:
-    """Whether `text` is a complete number in E.164 form."""
-    return PHONE.fullmatch(text) is not None
+    return len(text.strip()) <= MAX_EMAIL_CHARACTERS and addresses.is_email(text)
 
 
 def ulid(moment: datetime, counter: int) -> str:

@@ -7,10 +7,11 @@ Identity: https://help.klaviyo.com/hc/en-us/articles/12902308138011
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.klaviyo.identity import email_key, is_phone, ulid
+from sandbox.core.addresses import is_phone
+from sandbox.klaviyo.identity import email_key, ulid
 from sandbox.klaviyo.patching import (
     IDENTIFIERS,
     Record,
@@ -51,7 +52,7 @@ class ProfileStore:
         self._ids: dict[str, dict[str, str]] = {name: {} for name in IDENTIFIERS}
         self._sorted_ids: list[str] = []
         self._counter = 0
-        self._newest_update = ""
+        self._newest_update = datetime.min.replace(tzinfo=UTC)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -143,24 +144,21 @@ class ProfileStore:
 
     def touch(self, record: Record) -> None:
         """Moves `updated` forward; never two profiles at the same microsecond."""
-        stamp = self._now().isoformat(timespec="microseconds")
-        if stamp <= self._newest_update:
-            newest = datetime.fromisoformat(self._newest_update)
-            stamp = (newest + timedelta(microseconds=1)).isoformat(timespec="microseconds")
-        self._newest_update = record["updated"] = stamp
+        self._newest_update = max(self._now(), self._newest_update + timedelta(microseconds=1))
+        record["updated"] = self._newest_update.isoformat(timespec="microseconds")
 
     def dump(self) -> dict[str, Any]:
         """The whole state as JSON values."""
         return {
             "counter": self._counter,
-            "newest_update": self._newest_update,
+            "newest_update": self._newest_update.isoformat(),
             "records": list(self._records.values()),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The opposite of `dump`."""
         self._counter = state["counter"]
-        self._newest_update = state["newest_update"]
+        self._newest_update = datetime.fromisoformat(state["newest_update"])
         self._records = {record["id"]: record for record in state["records"]}
         self._sorted_ids = []
         self._ids = {name: dict(_index(name, self)) for name in IDENTIFIERS}
