@@ -12,7 +12,7 @@ from sandbox.core.calls import Call, Reply, json_reply
 from sandbox.core.errors import SandboxError
 from sandbox.rule.catalogue import Record
 from sandbox.rule.create import write_known
-from sandbox.rule.entries import EntryRefusedError, prepare
+from sandbox.rule.entries import EntryRefusedError, FieldReader, prepare
 from sandbox.rule.people import STATUSES
 from sandbox.rule.services import Services
 
@@ -90,7 +90,7 @@ def change_subscriber(services: Services, record: Record, body: Mapping[str, Any
     if body.get("status", STATUSES[0]) not in STATUSES:
         raise SandboxError(f"'status' is one of {', '.join(STATUSES)}.")
     try:
-        entry = prepare(services, body, needs_identifier=False)
+        entry = prepare(services, body, FieldReader(services), needs_identifier=False)
     except EntryRefusedError as refused:
         raise SandboxError(f"Rule would refuse {', '.join(refused.fields)}.") from None
     write_known(services, record, entry)

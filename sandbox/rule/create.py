@@ -12,7 +12,7 @@ from sandbox.core.calls import Reply
 from sandbox.rule import responses
 from sandbox.rule.automations import started_entries
 from sandbox.rule.catalogue import Record, TagMissingError
-from sandbox.rule.entries import Entry, EntryRefusedError, prepare, write
+from sandbox.rule.entries import Entry, EntryRefusedError, FieldReader, prepare, write
 from sandbox.rule.people import DuplicateError
 from sandbox.rule.services import Services
 
@@ -50,9 +50,10 @@ def create_subscribers(services: Services, body: Any) -> Reply:
         return responses.tag_missing()
     entries: list[Entry] = []
     skips = is_array and services.switches["bad_entry"] == "skipped"
+    reader = FieldReader(services)
     for index, item in enumerate(raw):
         try:
-            entry = prepare(services, item, clears=bool(body.get("fields_clear")))
+            entry = prepare(services, item, reader, clears=bool(body.get("fields_clear")))
         except EntryRefusedError as refused:
             if skips:
                 continue

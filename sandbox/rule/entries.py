@@ -36,7 +36,7 @@ class EntryRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A checked entry: identifiers, values by (group, field), types of those fields."""
+    """A checked entry: identifiers, values by (group, field), types of new or changed fields."""
 
     identifiers: Mapping[str, str]
     language: str | None
@@ -45,8 +45,84 @@ class Entry:
     matches: tuple[Record, ...]
 
 
+class FieldReader:
+    """Reads the `fields` of one call; what it learnt about a key serves all entries of the call."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._places: dict[Any, tuple[str, str]] = {}
+        self._kinds: dict[tuple[Any, Any], tuple[str, bool]] = {}
+
+    def read(self, fields: Any) -> tuple[Values, dict[tuple[str, str], str]]:
+        """Values by (group, field), and the types of fields that are new or change.
+
+        Raises:
+            EntryRefusedError: a key, type or value that Rule refuses.
+        """
+        if fields is None:
+            return {}, {}
+        if not isinstance(fields, list):
+            raise EntryRefusedError({"fields": ["The fields must be an array."]})
+        values: Values = {}
+        types: dict[tuple[str, str], str] = {}
+        for index, field in enumerate(fields):
+            if not isinstance(field, dict) or "key" not in field or "value" not in field:
+                reason = "A field needs a key and a value."
+                raise EntryRefusedError({f"fields.{index}": [reason]})
+            try:
+                place = self._place(field["key"])
+                kind, is_news = self._kind(place, field.get("type"))
+                action, value = self._value(field["value"], kind)
+            except FieldValueError as error:
+                raise EntryRefusedError({f"fields.{index}": [str(error)]}) from None
+            if action == "ignored":
+                continue
+            values[place] = value
+            if is_news:
+                types[place] = kind
+        return values, types
+
+    def _place(self, key: Any) -> tuple[str, str]:
+        if not isinstance(key, str) or key not in self._places:
+            switches = self._services.switches
+            names = split_key(key, switches["reserved_characters"], switches["max_name_characters"])
+            self._places[key] = self._services.catalogue.spelling(*names)
+        return self._places[key]
+
+    def _kind(self, place: tuple[str, str], wanted: Any) -> tuple[str, bool]:
+        if (place, wanted) not in self._kinds:
+            known = self._services.catalogue.field(*place)
+            kind = wanted or (known["type"] if known else "text")
+            if kind not in TYPES:
+                raise FieldValueError("The type is not known.")
+            is_changed = known is not None and known["type"] != kind
+            if is_changed and self._services.switches["type_change"] == "refused":
+                raise FieldValueError("The field exists with another type.")
+            self._kinds[place, wanted] = kind, known is None or is_changed
+        return self._kinds[place, wanted]
+
+    def _value(self, value: Any, kind: str) -> tuple[str, Stored | None]:
+        switches = self._services.switches
+        if value is None:
+            action = switches["null_value"]
+            if action == "refused":
+                raise FieldValueError("The value is required.")
+            return action, None
+        if isinstance(value, str) and not value:
+            if kind != "text" and switches["empty_typed_value"] == "refused":
+                raise FieldValueError(f"The value is not a valid {kind}.")
+            action = switches["empty_value"]
+            return action, "" if action == "stored" else None
+        return "stored", stored_value(value, kind)
+
+
 def prepare(
-    services: Services, raw: Any, *, clears: bool = False, needs_identifier: bool = True
+    services: Services,
+    raw: Any,
+    reader: FieldReader,
+    *,
+    clears: bool = False,
+    needs_identifier: bool = True,
 ) -> Entry:
     """Checks one entry; `clears` says that the call empties fields first.
 
@@ -73,41 +149,10 @@ def prepare(
         not isinstance(language, str) or LANGUAGE.fullmatch(language) is None
     ):
         raise EntryRefusedError({"language": ["The language must be an ISO 639-1 code."]})
-    values, types = parse_fields(services, raw.get("fields"))
+    values, types = reader.read(raw.get("fields"))
     matches = tuple(services.people.matches(identifiers))
     check_group_sizes(values, {} if clears or not matches else matches[0]["fields"])
     return Entry(identifiers, language, values, types, matches)
-
-
-def parse_fields(services: Services, fields: Any) -> tuple[Values, dict[tuple[str, str], str]]:
-    """Values and types of a `fields` array.
-
-    Raises:
-        EntryRefusedError: a key, type or value that Rule refuses.
-    """
-    if fields is None:
-        return {}, {}
-    if not isinstance(fields, list):
-        raise EntryRefusedError({"fields": ["The fields must be an array."]})
-    switches = services.switches
-    reserved, longest = switches["reserved_characters"], switches["max_name_characters"]
-    values: Values = {}
-    types: dict[tuple[str, str], str] = {}
-    for index, field in enumerate(fields):
-        if not isinstance(field, dict) or "key" not in field or "value" not in field:
-            reason = "A field needs a key and a value."
-            raise EntryRefusedError({f"fields.{index}": [reason]})
-        try:
-            place = services.catalogue.spelling(*split_key(field["key"], reserved, longest))
-            kind = _kind(services, place, field.get("type"))
-            action, value = _value(services, field["value"], kind)
-        except FieldValueError as error:
-            raise EntryRefusedError({f"fields.{index}": [str(error)]}) from None
-        if action == "ignored":
-            continue
-        values[place] = value
-        types[place] = kind
-    return values, types
 
 
 def check_group_sizes(values: Values, held: Mapping[str, Mapping[str, Stored]]) -> None:
@@ -154,29 +199,3 @@ def swedish_default(phone: str) -> str:
     if digits.startswith("00"):
         return f"+{digits[2:]}"
     return f"+46{digits[1:]}" if digits.startswith("0") else digits
-
-
-def _kind(services: Services, place: tuple[str, str], wanted: str | None) -> str:
-    known = services.catalogue.field(*place)
-    kind = wanted or (known["type"] if known else "text")
-    if kind not in TYPES:
-        raise FieldValueError("The type is not known.")
-    is_changed = known is not None and known["type"] != kind
-    if is_changed and services.switches["type_change"] == "refused":
-        raise FieldValueError("The field exists with another type.")
-    return str(kind)
-
-
-def _value(services: Services, value: Any, kind: str) -> tuple[str, Stored | None]:
-    switches = services.switches
-    if value is None:
-        action = switches["null_value"]
-        if action == "refused":
-            raise FieldValueError("The value is required.")
-        return action, None
-    if value == "" and isinstance(value, str):
-        if kind != "text" and switches["empty_typed_value"] == "refused":
-            raise FieldValueError(f"The value is not a valid {kind}.")
-        action = switches["empty_value"]
-        return action, "" if action == "stored" else None
-    return "stored", stored_value(value, kind)

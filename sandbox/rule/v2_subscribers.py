@@ -17,7 +17,7 @@ from sandbox.rule.automations import MODES
 from sandbox.rule.bodies import body_of
 from sandbox.rule.catalogue import Record, TagMissingError
 from sandbox.rule.create import create_subscribers, known_tags, tag_reasons
-from sandbox.rule.entries import EntryRefusedError, prepare, write
+from sandbox.rule.entries import EntryRefusedError, FieldReader, prepare, write
 from sandbox.rule.paging import page_of
 from sandbox.rule.people import IDENTIFIERS, DuplicateError
 from sandbox.rule.services import Services
@@ -78,7 +78,7 @@ class SubscriberEndpoints:
             return responses.subscriber_missing()
         body = body_of(call)
         try:
-            entry = prepare(services, body, needs_identifier=False)
+            entry = prepare(services, body, FieldReader(services), needs_identifier=False)
         except EntryRefusedError as refused:
             return responses.bad_request(refused.fields)
         reasons = tag_reasons(services, body)

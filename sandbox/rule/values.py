@@ -33,7 +33,7 @@ def split_key(key: Any, reserved: str = "", max_characters: int = 0) -> tuple[st
     parts = key.split(".") if isinstance(key, str) else []
     if len(parts) != 2 or not all(part.strip() for part in parts):
         raise FieldValueError("The key must have the format Group.Field.")
-    if any(character in reserved for part in parts for character in part):
+    if reserved and any(character in reserved for part in parts for character in part):
         raise FieldValueError("The key contains reserved characters.")
     if max_characters and any(len(part) > max_characters for part in parts):
         raise FieldValueError("The key is too long.")
