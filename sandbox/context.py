@@ -1,4 +1,4 @@
-"""What the server hands to each vendor when it builds it: config, clock, request log, dice."""
+"""What the server hands to each vendor it builds: config, clock, request log, shop, dice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sandbox.config import SandboxConfig
 from sandbox.core.clock import SandboxClock
 from sandbox.core.randomness import seeded
 from sandbox.core.request_log import RequestLog
+from sandbox.shop.shop import Shop
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class SandboxContext:
     config: SandboxConfig
     clock: SandboxClock
     requests: RequestLog
+    shop: Shop
 
     def now(self) -> datetime:
         """The sandbox's present moment, UTC."""

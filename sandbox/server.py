@@ -32,6 +32,7 @@ from sandbox.core.control import PREFIX, ControlApp
 from sandbox.core.errors import SandboxError
 from sandbox.core.request_log import RequestLog
 from sandbox.credentials import environment
+from sandbox.shop.shop import Shop
 
 VENDORS = ("smile", "yotpo", "klaviyo", "rule")
 START_SECONDS = 30.0
@@ -56,7 +57,8 @@ class Sandbox:
             config.state_dir, config.today, newest_day(datetime.now(UTC))
         )
         clock = SandboxClock(start)
-        self.context = SandboxContext(config, clock, RequestLog(VENDORS))
+        shop = Shop(config.seed, config.customers, clock)
+        self.context = SandboxContext(config, clock, RequestLog(VENDORS), shop)
         self.vendors: dict[str, VendorApp] = {}
         for name in VENDORS:
             if importlib.util.find_spec(f"sandbox.{name}") is not None:
@@ -81,7 +83,8 @@ class Sandbox:
         await PlainTextResponse(text, status_code=404)(scope, receive, send)
 
     def _summary(self) -> Mapping[str, Any]:
-        return {"customers": self.config.customers}
+        shop = self.context.shop
+        return {"customers": self.config.customers, "programs": shop.summary()}
 
     def save(self) -> None:
         state.save(self.config.state_dir, self.context.clock, self.vendors)

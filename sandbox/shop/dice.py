@@ -1,0 +1,42 @@
+"""Repeatable chance without order: the same person, day and question give the same number.
+
+Because nothing is drawn from a shared stream, changing one member by hand (a test does) changes
+nobody else's life.
+"""
+
+from __future__ import annotations
+
+_MASK = (1 << 64) - 1
+
+
+def mix(*parts: int) -> int:
+    """A 64-bit hash of whole numbers (the finaliser of splitmix64 after each part)."""
+    state = 0x9E3779B97F4A7C15
+    for part in parts:
+        state = ((state ^ part) * 0xBF58476D1CE4E5B9 + 0x9E3779B97F4A7C15) & _MASK
+        state = ((state ^ (state >> 30)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
+    return state
+
+
+def unit(*parts: int) -> float:
+    """A number in [0, 1)."""
+    return mix(*parts) / 18446744073709551616.0
+
+
+def below(limit: int, *parts: int) -> int:
+    """A whole number in [0, limit)."""
+    return mix(*parts) % limit
+
+
+def code(length: int, *parts: int) -> str:
+    """A readable code of letters and digits without look-alikes."""
+    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+    state = mix(*parts)
+    letters = []
+    for index in range(length):
+        if index % 12 == 11:
+            state = mix(state, index)
+        state, position = divmod(state, len(alphabet))
+        letters.append(alphabet[position])
+    return "".join(letters)
