@@ -6,8 +6,10 @@ One process, one event loop, one ASGI application below `/smile/v1`, `/yotpo/api
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
+import signal
 import socket
 import threading
 import time
@@ -15,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -36,6 +39,7 @@ from sandbox.shop.shop import Shop
 
 VENDORS = ("smile", "yotpo", "klaviyo", "rule")
 START_SECONDS = 30.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
 
@@ -165,12 +169,20 @@ def serve(config: SandboxConfig) -> None:
         SandboxError: the port is taken.
     """
     sandbox = Sandbox(config)
+    gc.freeze()  # the shop stays; a full collection would walk half a million records for nothing
     listener = _bind(config)
     logger.info("sandbox at http://%s:%s", config.host, listener.getsockname()[1])
+    # uvicorn stops in order and then raises the signal once more for whoever was there before it.
+    before = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
     try:
         _server(sandbox).run(sockets=[listener])
-    except KeyboardInterrupt:
-        logger.info("stopped")
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         listener.close()
         sandbox.save()
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    del frame
+    logger.info("stopped by %s", signal.Signals(number).name)

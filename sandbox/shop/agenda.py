@@ -24,15 +24,16 @@ def iso_day(day: int) -> str:
     return date.fromordinal(day).isoformat()
 
 
+_MINUTES = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
+_SECONDS = tuple(f"{second:02}." for second in range(60))
+
+
 def stamp(day: int, ms: int) -> str:
     """The moment as `2026-11-21T05:59:59.999Z`; such texts sort like the moments."""
     ms += _OFFSET_MS
     text = iso_day(day - 1) if ms < DAY_MS else iso_day(day)
-    ms %= DAY_MS
-    seconds, milli = divmod(ms, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{text}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+    seconds, milli = divmod(ms % DAY_MS, 1000)
+    return f"{text}{_MINUTES[seconds // 60]}{_SECONDS[seconds % 60]}{milli:03}Z"
 
 
 def end_stamp(day: int) -> str:

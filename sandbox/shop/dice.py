@@ -10,13 +10,14 @@ _MASK = (1 << 64) - 1
 
 
 def mix(*parts: int) -> int:
-    """A 64-bit hash of whole numbers (the finaliser of splitmix64 after each part)."""
-    state = 0x9E3779B97F4A7C15
-    for part in parts:
-        state = ((state ^ part) * 0xBF58476D1CE4E5B9 + 0x9E3779B97F4A7C15) & _MASK
-        state = ((state ^ (state >> 30)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
-    return state
+    """A 64-bit hash of whole numbers.
+
+    Python's own hash of a tuple of integers (fast, and the same in every process: only texts are
+    salted), followed by a finaliser that spreads it over all bits.
+    """
+    state = hash(parts) & _MASK
+    state = ((state ^ (state >> 32)) * 0x94D049BB133111EB) & _MASK
+    return state ^ (state >> 29)
 
 
 def unit(*parts: int) -> float:

@@ -20,7 +20,7 @@ from sandbox.shop.history import History, Purchase
 from sandbox.shop.people import YEARLESS, Person
 from sandbox.shop.smile_catalogue import CouponKind
 from sandbox.shop.smile_records import Coupon, Customer, Transaction, VipStatus
-from sandbox.shop.smile_vip import vip_status
+from sandbox.shop.smile_vip import current_tier, vip_status
 
 _MINUTE_MS = 60_000
 _RECENT_DAYS = 300
@@ -75,10 +75,14 @@ class SmileProgramme:
     def milestones(self) -> Sequence[float]:
         return self._milestones[self.basis]
 
-    def vip(self, customer: Customer, day: int | None = None) -> VipStatus:
-        """The customer's VIP status on a day (default: the last one lived)."""
-        year = date.fromordinal(day or self.day).year
+    def vip(self, customer: Customer) -> VipStatus:
+        """The customer's VIP status as of the last day lived."""
+        year = date.fromordinal(self.day).year
         return vip_status(customer, year, self.basis, self.timeframe, self.milestones)
+
+    def _tier_on(self, customer: Customer, day: int) -> int:
+        year = date.fromordinal(day).year
+        return current_tier(customer, year, self.basis, self.timeframe, self.milestones)
 
     # Living ---------------------------------------------------------------------------------
 
@@ -408,8 +412,7 @@ class SmileProgramme:
             self._happened["expiries"] += 1
 
     def _retier(self, day: int, ms: int, customer: Customer) -> None:
-        tier = self.vip(customer, day).tier
-        position = -1 if tier is None else tier
+        position = self._tier_on(customer, day)
         if position == customer.tier:
             return
         climbed = position > customer.tier
@@ -422,8 +425,7 @@ class SmileProgramme:
     def retier_all(self) -> None:
         """Place everybody anew: at a new year, or when the programme's basis changed."""
         for customer in self.customers.values():
-            tier = self.vip(customer).tier
-            position = -1 if tier is None else tier
+            position = self._tier_on(customer, self.day)
             if position != customer.tier:
                 customer.tier = position
                 self._happened["tier_changes"] += 1

@@ -6,6 +6,7 @@ Y + 1. Lifetime: all years count together and nothing ends.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from sandbox.shop.smile_records import NO_VIP, Customer, VipStatus
@@ -13,7 +14,7 @@ from sandbox.shop.smile_records import NO_VIP, Customer, VipStatus
 
 def tier_of(progress: float, milestones: Sequence[float]) -> int:
     """Position of the highest tier reached, -1 for none."""
-    return sum(progress >= milestone for milestone in milestones) - 1
+    return bisect_right(milestones, progress) - 1
 
 
 def progress_in(customer: Customer, year: int | None, basis: str) -> float:
@@ -21,6 +22,21 @@ def progress_in(customer: Customer, year: int | None, basis: str) -> float:
     counters = customer.earned if basis == "points" else customer.spent
     value = sum(counters.values()) if year is None else counters.get(year, 0)
     return float(value) if basis == "points" else value / 100
+
+
+def current_tier(
+    customer: Customer, year: int, basis: str, timeframe: str, milestones: Sequence[float]
+) -> int:
+    """Position of the tier that a customer holds in a year, -1 for none."""
+    if customer.state != "member":
+        return -1
+    if timeframe == "lifetime":
+        return tier_of(progress_in(customer, None, basis), milestones)
+    if basis == "points":
+        best = max(customer.earned.get(year, 0), customer.earned.get(year - 1, 0))
+        return bisect_right(milestones, best) - 1
+    best = max(customer.spent.get(year, 0), customer.spent.get(year - 1, 0))
+    return bisect_right(milestones, best / 100) - 1
 
 
 def vip_status(

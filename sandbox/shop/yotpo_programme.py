@@ -15,7 +15,7 @@ from datetime import date
 from typing import Any
 
 from sandbox.shop import yotpo_catalogue as catalogue
-from sandbox.shop.agenda import DAY_MS, Agenda, end_stamp, iso_day, plus_days, stamp
+from sandbox.shop.agenda import DAY_MS, Agenda, end_stamp, iso_day, stamp
 from sandbox.shop.dice import below, code, unit
 from sandbox.shop.history import History, Purchase
 from sandbox.shop.people import Person
@@ -67,10 +67,10 @@ class YotpoProgramme:
         """When the member's tier window ends; None without a tier or for a lifetime term."""
         if member.tier < 0 or self.tier_term == "lifetime":
             return None
-        began = stamp(member.window_day, member.window_ms)
         if self.tier_term == "calendar_year":
+            began = stamp(member.window_day, member.window_ms)
             return f"{int(began[:4]) + 1}-12-31T23:59:59.999Z"
-        return plus_days(began, TIER_DAYS)
+        return stamp(member.window_day + TIER_DAYS, member.window_ms)
 
     def points_expire_at(self, member: Member) -> str | None:
         """When points go next; None when never or when there are none."""
@@ -78,7 +78,7 @@ class YotpoProgramme:
             return None
         if self.points_method == "date_earned":
             return f"{self.next_batch(member)[0]}T08:00:00.000Z"
-        return plus_days(stamp(member.active_day, member.active_ms), EXPIRY_DAYS)
+        return stamp(member.active_day + EXPIRY_DAYS, member.active_ms)
 
     def next_batch(self, member: Member) -> tuple[str, int]:
         """By date earned: the day on which the oldest batch goes, and its points."""

@@ -80,17 +80,18 @@ class Member:
     history: list[HistoryItem] = field(default_factory=list)
     referrals: list[Referral] = field(default_factory=list)
 
-    def missing(self, threshold: Threshold) -> Threshold:
-        """What is still needed to meet the threshold; all zeros when it is met."""
-        return Threshold(
-            points_earned=max(0, threshold.points_earned - self.tier_points),
-            amount_spent_cents=max(0, threshold.amount_spent_cents - self.tier_cents),
-            purchases_made=max(0, threshold.purchases_made - self.tier_purchases),
-            referrals_completed=max(0, threshold.referrals_completed - self.tier_referrals),
-        )
+    def missing(self, threshold: Threshold) -> tuple[int, int, int, int]:
+        """Points, cents, purchases and referrals still needed; all 0 when it is met."""
+        points = threshold.points_earned - self.tier_points
+        cents = threshold.amount_spent_cents - self.tier_cents
+        purchases = threshold.purchases_made - self.tier_purchases
+        referrals = threshold.referrals_completed - self.tier_referrals
+        return max(0, points), max(0, cents), max(0, purchases), max(0, referrals)
 
     def meets(self, threshold: Threshold) -> bool:
-        return self.missing(threshold) == NOTHING
-
-
-NOTHING = Threshold()
+        return (
+            self.tier_cents >= threshold.amount_spent_cents
+            and self.tier_purchases >= threshold.purchases_made
+            and self.tier_points >= threshold.points_earned
+            and self.tier_referrals >= threshold.referrals_completed
+        )
