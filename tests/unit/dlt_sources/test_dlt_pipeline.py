@@ -33,7 +33,9 @@ def test_extraction_opens_no_database(warehouse: Warehouse) -> None:
 def test_another_process_may_open_the_file_right_after_the_load(warehouse: Warehouse) -> None:
     three_transactions(warehouse)
     warehouse.run("smile")
-    code = "import duckdb, sys; print(duckdb.connect(sys.argv[1]).sql('select 42').fetchall()[0][0])"
+    code = (
+        "import duckdb, sys; print(duckdb.connect(sys.argv[1]).sql('select 42').fetchall()[0][0])"
+    )
     opened = subprocess.run(
         [sys.executable, "-c", code, str(warehouse.file)],
         capture_output=True, text=True, timeout=60, check=False,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from loyalty_fakes import Record, Warehouse
+from loyalty_fakes import Answer, Record, Warehouse
 
 from dlt_sources.errors import UnexpectedAnswerError
 from dlt_sources.history import read_known_hashes
@@ -22,11 +22,11 @@ ITEM = {
 
 def shop(warehouse: Warehouse, *names: str, **history: list[Record]) -> None:
     """Members by name; what is in `history` becomes the member's history items."""
-    records = [{"email": f"{name}@Shop.invalid", "points_balance": 1} for name in names]
-    warehouse.fake.records[WALK] = records
-    for record in records:
-        name = record["email"].split("@")[0]
-        warehouse.fake.details[record["email"].lower()] = {
+    warehouse.fake.records[WALK] = []
+    for name in names:
+        record: Record = {"email": f"{name}@Shop.invalid", "points_balance": 1}
+        warehouse.fake.records[WALK].append(record)
+        warehouse.fake.details[f"{name}@shop.invalid".lower()] = {
             **record,
             "history_items": history.get(name, []),
         }
@@ -175,8 +175,11 @@ def test_the_walk_may_answer_a_bare_array(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize("name", ["redemption_options", "campaigns", "vip_tiers"])
 def test_catalogues_come_bare_or_wrapped(warehouse: Warehouse, name: str) -> None:
     shop(warehouse)
-    for answer in ([{"id": 1}, {"id": 2}], {name: [{"id": 1}, {"id": 2}]}):
-        warehouse.fake.answers[f"/yotpo/{name}"] = lambda _, body=answer: (200, body)
+    path = f"/yotpo/{name}"
+    records: list[Record] = [{"id": 1}, {"id": 2}]
+    answers: list[Answer] = [lambda _: (200, {name: records}), lambda _: (200, records)]
+    for answer in answers:
+        warehouse.fake.answers[path] = answer
         warehouse.run("yotpo")
         assert warehouse.rows(f"select count(*) from raw_yotpo.{name}") == [(2,)]
 
