@@ -7,7 +7,6 @@ One process, one event loop, one ASGI application below `/smile/v1`, `/yotpo/api
 from __future__ import annotations
 
 import gc
-import importlib.util
 import logging
 import signal
 import socket
@@ -25,7 +24,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox import state
+from sandbox import klaviyo, rule, smile, state, yotpo
 from sandbox.config import SandboxConfig
 from sandbox.context import SandboxContext
 from sandbox.control_client import ControlClient
@@ -63,17 +62,17 @@ class Sandbox:
         clock = SandboxClock(start)
         shop = Shop(config.seed, config.customers, clock)
         self.context = SandboxContext(config, clock, RequestLog(VENDORS), shop)
-        self.vendors: dict[str, VendorApp] = {}
-        for name in VENDORS:
-            if importlib.util.find_spec(f"sandbox.{name}") is not None:
-                module = importlib.import_module(f"sandbox.{name}")
-                if hasattr(module, "build"):
-                    self.vendors[name] = module.build(self.context)
+        self.vendors: dict[str, VendorApp] = {
+            "smile": smile.build(self.context),
+            "yotpo": yotpo.build(self.context),
+            "klaviyo": klaviyo.build(self.context),
+            "rule": rule.build(self.context),
+        }
         if days:
             clock.advance(days)
         state.load_vendors(config.state_dir, self.vendors)
-        control = ControlApp(self.context, self.vendors, self._summary)
-        self._mounted: dict[str, ASGIApp] = {PREFIX: control}
+        self.control = ControlApp(self.context, self.vendors, self._summary)
+        self._mounted: dict[str, ASGIApp] = {PREFIX: self.control}
         self._mounted.update((vendor.prefix, vendor) for vendor in self.vendors.values())
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:

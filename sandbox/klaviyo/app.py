@@ -1,7 +1,7 @@
 """Klaviyo's API: key, revision, rate windows, published rules, then the endpoint.
 
 Owns what all operations share and wires stores to endpoints; what an endpoint does is in
-`profile_endpoints.py`, `import_endpoints.py` and `event_endpoints.py`. Data flow:
+`profile_endpoints.py`, `import_endpoints.py`, `event_endpoints.py` and `event_reads.py`. Data flow:
 
     request -> key -> windows of the operation -> revision -> query and body rules -> endpoint
 """
@@ -22,6 +22,7 @@ from sandbox.core.switches import Switch
 from sandbox.credentials import KLAVIYO_API_KEY
 from sandbox.klaviyo import control, responses
 from sandbox.klaviyo.event_endpoints import EventEndpoints
+from sandbox.klaviyo.event_reads import EventReads
 from sandbox.klaviyo.import_endpoints import ImportEndpoints
 from sandbox.klaviyo.profile_endpoints import ProfileEndpoints
 from sandbox.klaviyo.revisions import is_retired, known_revision, newest_revision
@@ -65,6 +66,7 @@ class KlaviyoApp(VendorApp):
             **ProfileEndpoints(self.services).by_operation(),
             **ImportEndpoints(self.services).by_operation(),
             **EventEndpoints(self.services).by_operation(),
+            **EventReads(self.services).by_operation(),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

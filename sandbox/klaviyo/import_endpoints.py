@@ -15,6 +15,7 @@ from sandbox.klaviyo import responses
 from sandbox.klaviyo.checks import profile_problems, property_problems
 from sandbox.klaviyo.filters import FilterError, parse_filter
 from sandbox.klaviyo.imports import MAX_PROFILE_BYTES, OVERSIZED
+from sandbox.klaviyo.pages import page
 from sandbox.klaviyo.patching import Record
 from sandbox.klaviyo.profiles import ProfileMissingError
 from sandbox.klaviyo.schema import Problem, operations
@@ -117,7 +118,7 @@ class ImportEndpoints:
                     problem = Problem("Invalid filter value for 'status'.", parameter="filter")
                     return responses.invalid([problem])
                 jobs = [job for job in jobs if job["status"] in condition.values]
-        return responses.page(
+        return page(
             call,
             jobs,
             lambda job: str(job["created_at"]),
@@ -130,7 +131,7 @@ class ImportEndpoints:
         job = self._job(call, call.path_params["id"])
         if job is None:
             return responses.not_found("profile-bulk-import-job", call.path_params["id"])
-        return responses.page(
+        return page(
             call,
             job["errors"],
             lambda _: "",
@@ -144,7 +145,7 @@ class ImportEndpoints:
             return responses.not_found("profile-bulk-import-job", call.path_params["id"])
         known = set(self._services.profiles.ids())
         records = [self._services.profiles.get(key) for key in job["profile_ids"] if key in known]
-        return responses.page(
+        return page(
             call,
             records,
             lambda _: "",

@@ -18,6 +18,7 @@ from sandbox.klaviyo.checks import profile_problems, property_problems
 from sandbox.klaviyo.filters import Condition, FilterError, moment, parse_filter
 from sandbox.klaviyo.identity import read_opaque
 from sandbox.klaviyo.imports import MAX_PROFILE_BYTES
+from sandbox.klaviyo.pages import page
 from sandbox.klaviyo.patching import Record
 from sandbox.klaviyo.profiles import ProfileConflictError, ProfileMissingError
 from sandbox.klaviyo.schema import Problem, operations
@@ -126,7 +127,7 @@ class ProfileEndpoints:
                 sort_name = sort.lstrip("-") or timed
         except FilterError as error:
             return responses.invalid([Problem(str(error), parameter="filter")])
-        return responses.page(
+        return page(
             call,
             records,
             lambda record: str(record.get(sort_name) or ""),

@@ -1,4 +1,4 @@
-"""Klaviyo's JSON:API documents: resources, pages, errors.
+"""Klaviyo's JSON:API documents: resources and errors.
 
 Pure functions; records go in, JSON values or replies come out. Links inside resources end in a
 slash, the top-level `self` echoes the request, as recorded against live accounts.
@@ -6,14 +6,12 @@ Errors: https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import orjson
 
 from sandbox.core.calls import Call, Reply
-from sandbox.klaviyo.identity import opaque_id, read_opaque
 from sandbox.klaviyo.patching import IDENTIFIERS, LOCATION_FIELDS, TEXT_FIELDS, Record
 from sandbox.klaviyo.schema import Problem
 
@@ -173,50 +171,6 @@ def profile_resource(record: Record, call: Call) -> Record:
         "links": {"self": self_link},
     }
     return sparse(resource, call)
-
-
-def page(
-    call: Call,
-    records: Sequence[Record],
-    sort_key: Callable[[Record], str],
-    render: Callable[[Record], Record],
-    size: int,
-    *,
-    descending: bool = False,
-    included: Callable[[Sequence[Record], Call], list[Record]] | None = None,
-) -> Reply:
-    """One page by key: a record that moves while paging is seen twice rather than skipped."""
-
-    def position(record: Record) -> tuple[str, str]:
-        return sort_key(record), record["id"]
-
-    ordered = sorted(records, key=position, reverse=descending)
-    cursor = call.query.get("page[cursor]")
-    if cursor:
-        try:
-            text, identifier = orjson.loads(read_opaque(cursor))
-        except ValueError:
-            return invalid([Problem("Invalid cursor.", parameter="page[cursor]")])
-        last = (text, identifier)
-        ordered = [
-            record
-            for record in ordered
-            if (position(record) < last if descending else position(record) > last)
-        ]
-    shown = ordered[:size]
-    following = None
-    if len(ordered) > size:
-        token = opaque_id(orjson.dumps(position(shown[-1])).decode())
-        kept = [(name, value) for name, value in call.query.multi_items() if name != "page[cursor]"]
-        query = urlencode([*kept, ("page[cursor]", token)], quote_via=quote)
-        following = f"{call.base_url}{PREFIX}{call.path}?{query}"
-    body: Record = {
-        "data": [render(record) for record in shown],
-        "links": {"self": self_url(call), "next": following, "prev": None},
-    }
-    if included is not None:
-        body["included"] = included(shown, call)
-    return document(body)
 
 
 def self_url(call: Call) -> str:
