@@ -145,3 +145,11 @@
 {% macro duckdb__date_from_parts(year, month, day) -%}
     try_cast(printf('%04d-%02d-%02d', {{ year }}, {{ month }}, {{ day }}) as date)
 {%- endmacro %}
+
+{#- Every column of a relation but one. -#}
+{% macro all_but(relation, column) -%}
+    {{ return(adapter.dispatch('all_but', 'loyalty')(relation, column)) }}
+{%- endmacro %}
+{% macro duckdb__all_but(relation, column) -%}
+    {{ relation }}.* exclude ({{ column }})
+{%- endmacro %}

@@ -49,17 +49,39 @@
     cast(cast({{ column }} as decimal(18, 0)) * cast(0.01 as decimal(3, 2)) as decimal(18, 2))
 {%- endmacro %}
 
-{#- One row per key: the newest extraction wins. -#}
-{% macro deduplicated(relation, keys, order_by='extract_id desc') -%}
+{#-
+    One row per key: the newest extraction wins. Only rows whose key repeats are sorted; raw tables are merged on their
+    key, so these are normally none, and sorting everything would be the slowest step of the build.
+-#}
+{% macro deduplicated(relation, keys, order_by='all_rows.extract_id desc') -%}
+    {%- set key_list = keys | join(', ') -%}
     (
-        select *
+        with repeated as (
+            select {{ key_list }}
+            from {{ relation }}
+            group by {{ key_list }}
+            having count(*) > 1
+        )
+
+        select all_rows.*
+        from {{ relation }} as all_rows
+        left join repeated
+            on {% for key in keys %}all_rows.{{ key }} = repeated.{{ key }}{% if not loop.last %} and {% endif %}{% endfor %}
+        where repeated.{{ keys[0] }} is null
+        union all
+        select {{ all_but('numbered', 'duplicate_number') }}
         from (
             select
-                *,
-                row_number() over (partition by {{ keys | join(', ') }} order by {{ order_by }}) as duplicate_number
-            from {{ relation }}
+                all_rows.*,
+                row_number() over (
+                    partition by {% for key in keys %}all_rows.{{ key }}{% if not loop.last %}, {% endif %}{% endfor %}
+                    order by {{ order_by }}
+                ) as duplicate_number
+            from {{ relation }} as all_rows
+            inner join repeated
+                on {% for key in keys %}all_rows.{{ key }} = repeated.{{ key }}{% if not loop.last %} and {% endif %}{% endfor %}
         ) as numbered
-        where duplicate_number = 1
+        where numbered.duplicate_number = 1
     )
 {%- endmacro %}
 
