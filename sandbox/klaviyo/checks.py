@@ -97,7 +97,10 @@ def event_problems(
         yield Problem("Invalid ISO 4217 currency code.", pointer=f"{pointer}/value_currency")
     time = attributes.get("time")
     if time is not None:
-        moment = event_time(time)
+        try:
+            moment = event_time(time)
+        except ValueError:  # a leap second, say: valid in RFC 3339, unknown to Python
+            moment = datetime.min.replace(tzinfo=UTC)
         if moment.year < floor_year or moment > now + timedelta(days=365):
             yield Problem(
                 f"The time must lie between {floor_year} and one year from now.",

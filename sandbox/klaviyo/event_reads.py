@@ -144,7 +144,7 @@ def _holds(condition: Condition, event: Record) -> bool:
         return True
     if condition.field in ("metric_id", "profile_id"):
         return bool(event[condition.field] == condition.values[0])
-    if condition.field == "timestamp" and condition.values[0].isdigit():
+    if condition.field == "timestamp" and condition.values[0].isdecimal():
         value, limit = f"{event['timestamp']:020d}", f"{int(condition.values[0]):020d}"
     else:
         value, limit = moment(event["datetime"]), moment(condition.values[0])

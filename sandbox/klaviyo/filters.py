@@ -47,6 +47,8 @@ def parse_filter(
             raise FilterError(
                 f"'{condition.operator}' is not an allowed operator for '{condition.field}'."
             )
+        if condition.operator != "has" and not condition.values:
+            raise FilterError(f"'{condition.operator}' needs a value.")
         if condition.operator == "any" and len(condition.values) > max_any_values:
             raise FilterError(f"'any' takes at most {max_any_values} values.")
     return conditions

@@ -179,8 +179,9 @@ class ImportJobs:
         return ORDERED if is_hit else None
 
     def dump(self) -> list[Record]:
-        """All jobs as JSON values."""
-        return list(self._jobs.values())
+        """Jobs that have not expired, as JSON values."""
+        now = self._now().isoformat(timespec="seconds")
+        return [job for job in self._jobs.values() if now < job["expires_at"]]
 
     def load(self, jobs: Sequence[Record]) -> None:
         """The opposite of `dump`; waiting jobs start their delay anew."""

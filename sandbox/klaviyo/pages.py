@@ -35,9 +35,9 @@ def page(
     if cursor:
         try:
             text, identifier = orjson.loads(read_opaque(cursor))
-        except ValueError:
+        except (ValueError, TypeError):
             return responses.invalid([Problem("Invalid cursor.", parameter="page[cursor]")])
-        last = (text, identifier)
+        last = (str(text), str(identifier))
         ordered = [
             record
             for record in ordered

@@ -118,7 +118,7 @@ def query_problems(operation: Operation, query: Iterable[tuple[str, str]]) -> li
                 Problem(f"'{name}' is not a valid parameter for this resource.", parameter=name)
             )
         elif "maximum" in rules:
-            size = int(value) if value.isdigit() else 0
+            size = int(value) if value.isdecimal() else 0
             if not rules["minimum"] <= size <= rules["maximum"]:
                 problems.append(
                     Problem(

@@ -122,7 +122,7 @@ class RuleApp(VendorApp):
         headers = dict(reply.headers)
         waits = headers.pop("retry-after", None)
         if reply.status == 429 and waits is not None:
-            by_clock = waits.isdigit() and self.switches["retry_after"] == "wall_time"
+            by_clock = waits.isdecimal() and self.switches["retry_after"] == "wall_time"
             headers["Retry-After"] = wall_time(int(waits)) if by_clock else waits
         shows = _is_v3(call) or self.switches["v2_limit_headers"] == "present"
         if shows:

@@ -31,6 +31,15 @@ class Automations:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self.started: list[Record] = []
+        self._passes: dict[tuple[int, int], list[Record]] = {}
+
+    def load(self, started: Sequence[Record]) -> None:
+        """Takes back passes that were saved."""
+        self.started = list(started)
+        self._passes = {}
+        for known in started:
+            key = known["subscriber_id"], known["tag_id"]
+            self._passes.setdefault(key, []).append(known)
 
     def assign(self, record: Record, tags: Sequence[Mapping[str, Any]], mode: str | None) -> None:
         """Gives tags to a subscriber; `mode` None starts nothing."""
@@ -41,23 +50,19 @@ class Automations:
                 self._start(record, tag, mode)
 
     def _start(self, record: Record, tag: Mapping[str, Any], mode: str) -> None:
-        passes = [
-            known
-            for known in self.started
-            if known["subscriber_id"] == record["id"] and known["tag_id"] == tag["id"]
-        ]
+        passes = self._passes.setdefault((record["id"], tag["id"]), [])
         if mode == "send" and passes:
             return
         if mode == "reset":
             for known in passes:
                 known["is_cancelled"] = True
-        self.started.append(
-            {
-                "subscriber_id": record["id"],
-                "tag_id": tag["id"],
-                "tag": tag["name"],
-                "mode": mode,
-                "started_at": self._now().isoformat(),
-                "is_cancelled": False,
-            }
-        )
+        started = {
+            "subscriber_id": record["id"],
+            "tag_id": tag["id"],
+            "tag": tag["name"],
+            "mode": mode,
+            "started_at": self._now().isoformat(),
+            "is_cancelled": False,
+        }
+        self.started.append(started)
+        passes.append(started)

@@ -37,7 +37,7 @@ class Catalogue:
         Raises:
             TagMissingError: there is none.
         """
-        if isinstance(reference, int) or reference.isdigit():
+        if isinstance(reference, int) or reference.isdecimal():
             tag = self.tags.get(int(reference))
         else:
             tag = self.tags.get(self._tag_ids.get(self._tag_key(reference), 0))
@@ -54,7 +54,7 @@ class Catalogue:
         try:
             return self.find_tag(reference)
         except TagMissingError:
-            if isinstance(reference, int) or reference.isdigit():
+            if isinstance(reference, int) or reference.isdecimal():
                 raise
         stamp = self._now().isoformat()
         tag = {

@@ -97,7 +97,7 @@ def tag_reasons(services: Services, body: Mapping[str, Any]) -> dict[str, list[s
 def known_tags(services: Services, tags: Sequence[Any]) -> bool:
     """Whether every tag that is an id exists; names may be new."""
     for tag in tags:
-        if isinstance(tag, int) or tag.isdigit():
+        if isinstance(tag, int) or tag.isdecimal():
             try:
                 services.catalogue.find_tag(tag)
             except TagMissingError:

@@ -90,11 +90,11 @@ class FieldReader:
         return self._places[key]
 
     def _kind(self, place: tuple[str, str], wanted: Any) -> tuple[str, bool]:
+        if wanted is not None and wanted not in TYPES:
+            raise FieldValueError("The type is not known.")
         if (place, wanted) not in self._kinds:
             known = self._services.catalogue.field(*place)
             kind = wanted or (known["type"] if known else "text")
-            if kind not in TYPES:
-                raise FieldValueError("The type is not known.")
             is_changed = known is not None and known["type"] != kind
             if is_changed and self._services.switches["type_change"] == "refused":
                 raise FieldValueError("The field exists with another type.")

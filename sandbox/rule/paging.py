@@ -22,7 +22,7 @@ def page_of(
     numbers = {}
     for key, default in (("limit", MAX_LIMIT), ("page", 1)):
         text = call.query.get(key, str(default))
-        if not text.isdigit() or int(text) < 1:
+        if not text.isdecimal() or int(text) < 1:
             return responses.bad_request({key: [f"The {key} must be a positive number."]})
         numbers[key] = int(text)
     limit, page = numbers["limit"], numbers["page"]

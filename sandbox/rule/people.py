@@ -44,7 +44,7 @@ class People:
         """The subscriber with this `id`, `email`, `phone_number` or `custom_identifier`."""
         if identified_by == "id":
             text = str(value)
-            return self._records.get(int(text)) if text.isdigit() else None
+            return self._records.get(int(text)) if text.isdecimal() else None
         found = self._ids[identified_by].get(self._key(identified_by, str(value)))
         return self._records[found] if found else None
 

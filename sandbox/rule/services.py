@@ -51,5 +51,5 @@ class Services:
         """The opposite of `dump`."""
         self.catalogue.load(state["catalogue"])
         self.people.load(state["people"])
-        self.automations.started = list(state["automations"])
+        self.automations.load(state["automations"])
         self.background.callbacks = list(state["callbacks"])

@@ -42,9 +42,13 @@ class SuppressionEndpoints:
         body = body_of(call)
         wanted = body.get("suppress_on")
         people = body.get("subscribers")
-        if not isinstance(wanted, dict) or not set(wanted) <= set(DISPATCHERS):
+        if not isinstance(wanted, dict) or not _is_known(wanted):
             return responses.bad_request({"suppress_on": ["The suppress_on field is required."]})
-        if not isinstance(people, list) or not people:
+        if (
+            not isinstance(people, list)
+            or not people
+            or not all(isinstance(item, dict) for item in people)
+        ):
             return responses.bad_request({"subscribers": ["The subscribers field is required."]})
         for item in people:
             for record in self._services.people.matches(item) or self._by_id(item):
@@ -103,8 +107,17 @@ class SuppressionEndpoints:
         return people_of(self._services, call) or accept_later(self._services, call, lift)
 
 
+def _is_known(wanted: Mapping[str, Any]) -> bool:
+    """Whether `suppress_on` maps dispatcher types to lists of channels."""
+    return set(wanted) <= set(DISPATCHERS) and all(
+        isinstance(channels, list) and all(channel in CHANNELS for channel in channels)
+        for channels in wanted.values()
+    )
+
+
 def _channels(body: Mapping[str, Any]) -> list[str]:
-    return list(body.get("message_types") or CHANNELS)
+    given = body.get("message_types")
+    return [channel for channel in CHANNELS if channel in given] if given else list(CHANNELS)
 
 
 def _lift(record: Record, dispatchers: Sequence[str], channels: Sequence[str]) -> None:

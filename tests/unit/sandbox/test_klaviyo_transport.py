@@ -1,6 +1,7 @@
 """What all Klaviyo operations share: key, revision, windows, error bodies, published rules."""
 
 import re
+from typing import Any
 
 import pytest
 from klaviyo_account import HEADERS, JOBS, KlaviyoAccount, bulk, profile
@@ -227,3 +228,11 @@ def test_an_ordered_throttling_looks_like_a_real_one(klaviyo: KlaviyoAccount) ->
     assert response.headers["retry-after"] == "2"
     assert response.json()["errors"][0]["code"] == "throttled"
     assert klaviyo.get("/api/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("body", [None, [], "text", {"data": None}, {"data": []}, {"data": {}}])
+@pytest.mark.parametrize("path", ["/api/profile-import", JOBS, "/api/events", "/api/profiles"])
+def test_a_malformed_body_is_400(klaviyo: KlaviyoAccount, path: str, body: Any) -> None:
+    response = klaviyo.post(path, body, headers={**HEADERS, "content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["errors"]
