@@ -50,9 +50,7 @@ def spec() -> SyncSpec:
 def publish(path: Path, rows: int, changed_share: float) -> None:
     """A published file whose first share of rows differs from what was accepted."""
     columns = ", ".join(
-        f"{COLUMNS[kind][1].replace('i %', '(i + shift) %') if index % 6 == 0 else COLUMNS[kind][1]}"
-        f" as p{index:02}"
-        for index, kind in enumerate(KINDS)
+        f"{_expression(kind, index)} as p{index:02}" for index, kind in enumerate(KINDS)
     )
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as db:
@@ -68,6 +66,12 @@ def publish(path: Path, rows: int, changed_share: float) -> None:
         )
 
 
+def _expression(kind: str, index: int) -> str:
+    """SQL of a column; every sixth one differs in the changed rows."""
+    sql = COLUMNS[kind][1]
+    return sql.replace("i %", "(i + shift) %") if index % 6 == 0 else sql
+
+
 def accept_all(published: Path, ledger: Ledger, wanted: SyncSpec) -> None:
     """Fill the ledger as if the vendor had accepted the published file."""
     with plan_sync(published, ledger, wanted, NOW, "fill") as plan:
@@ -79,7 +83,9 @@ def accept_all(published: Path, ledger: Ledger, wanted: SyncSpec) -> None:
     ledger.fold(scope, NOW)
 
 
-def measure(published: Path, ledger: Ledger, wanted: SyncSpec, runs: int) -> tuple[list[float], str]:
+def measure(
+    published: Path, ledger: Ledger, wanted: SyncSpec, runs: int
+) -> tuple[list[float], str]:
     """Seconds of each run, and the counts of the last."""
     seconds, counts = [], ""
     for run in range(runs):

@@ -7,6 +7,7 @@ rows come as Arrow tables and leave as values.
     record_sent -> record_job -> settle -> fold -> (next plan) -> export
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -262,6 +263,7 @@ class Ledger:
         with self.open() as db:
             db.register("incoming", outcomes.cast(OUTCOME_SCHEMA))
             scoped = [scope.destination, scope.object_name]
+            now_utc = _utc(now)
             settled = db.execute(
                 """
                 update deliveries set state = incoming.state, reason_code = incoming.reason_code,
@@ -273,23 +275,19 @@ class Ledger:
                     deliveries.email, deliveries.reason_code, deliveries.reason,
                     deliveries.attempt_count
                 """,
-                [_utc(now), *scoped],
-            ).to_arrow_table()
-            db.register("settled", settled)
-            db.execute(
-                """
-                insert into rejections
-                select run_id, ?, ?, email, operation, state, coalesce(reason_code, 'refused'),
-                    reason, attempt_count, ?, null
-                from settled where state = 'rejected'
-                """,
-                [*scoped, _utc(now)],
-            )
-            counted = db.execute(
-                "select run_id, operation, state, count(*) from settled group by all"
+                [now_utc, *scoped],
             ).fetchall()
-            db.unregister("settled")
             db.unregister("incoming")
+            rejected = [
+                [row[0], *scoped, *row[3:4], row[1], row[2], row[4] or "refused", *row[5:], now_utc]
+                for row in settled
+                if row[2] == "rejected"
+            ]
+            if rejected:
+                db.executemany(
+                    "insert into rejections values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)", rejected
+                )
+            counted = Counter((row[0], row[1], row[2]) for row in settled)
             if job_id is not None:
                 states = outcomes.column("state").to_pylist()
                 db.execute(
@@ -303,7 +301,7 @@ class Ledger:
                         job_id, *scoped,
                     ],
                 )  # fmt: skip
-        return {(run, operation, state): count for run, operation, state, count in counted}
+        return dict(counted)
 
     def add_to_run(self, scope: Scope, counted: Mapping[tuple[str, str, str], int]) -> None:
         """Late answers belong to the run that asked: add them to its counters."""
@@ -473,7 +471,8 @@ def _fold(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             case when s.state = 'unknown' then 'aborted' else s.state end,
             s.reason_code, s.operation,
             case when s.state = 'accepted' then s.payload_hash end,
-            cast(json_merge_patch('{}', coalesce(s.applied, '{}')) as varchar),
+            cast(json_merge_patch('{}', coalesce(s.applied, '{}')) as varchar) as accepted,
+            accepted <> '{}',
             s.job_id, s.run_id, s.attempt_count, s.sent_at,
             case when s.state = 'accepted' then s.settled_at end
         from settled as s
@@ -482,6 +481,14 @@ def _fold(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
                 and p.destination = s.destination and p.object = s.object
         )
         """
+    )
+    db.execute(
+        """
+        update profiles set is_holding = accepted <> '{}'
+        where email in (select email from settled) and is_holding is distinct from accepted <> '{}'
+            and destination = ? and object = ?
+        """,
+        scoped,
     )
     db.execute(
         "delete from deliveries where state <> 'sent' and destination = ? and object = ?", scoped

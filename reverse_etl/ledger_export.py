@@ -53,7 +53,7 @@ def write_exports(
     quoted = ".".join(f'"{part}"' for part in schema.split("."))
     target.execute(f"create schema if not exists {quoted}")
     for table, query in EXPORTS.items():
-        rows = ledger.execute(query).to_arrow_table()
+        rows = ledger.sql(query).to_arrow_table()
         name = f"_ledger_{table}"
         target.register(name, rows)
         try:

@@ -28,6 +28,7 @@ create table profiles (
     operation varchar,               -- add, change, clear: the last one planned
     payload_hash varchar,            -- of the last payload that was accepted whole
     accepted varchar not null,       -- JSON object, see above
+    is_holding boolean not null,     -- accepted is not empty
     job_id varchar,
     run_id varchar,
     attempt_count integer not null,  -- tries of what is outstanding, or of what was accepted last

@@ -133,12 +133,12 @@ class Plan:
         ids = pa.table({"row_id": pa.array(sorted(attempted), pa.int64())})
         cursor = self._connection.cursor()
         cursor.register("attempted", ids)
-        found = cursor.execute(
+        found = cursor.sql(
             f"""
             select email, operation, ? as reason_code, attempt_count
             from planned where {_SEND} and row_id not in (select row_id from attempted)
             """,
-            [reason_code],
+            params=[reason_code],
         )
         return _table(found)
 
@@ -170,8 +170,7 @@ class Plan:
         return int(self._one(f"select coalesce(sum(strlen(patch)), 0) from planned where {_SEND}"))
 
     def _arrow(self, query: str) -> pa.Table:
-        found = self._connection.cursor().execute(f"select {query}")
-        return _table(found)
+        return _table(self._connection.cursor().sql(f"select {query}"))
 
     def _one(self, query: str) -> Any:
         row = self._connection.cursor().execute(query).fetchone()
@@ -309,7 +308,7 @@ def _column_types(connection: duckdb.DuckDBPyConnection, spec: SyncSpec) -> dict
     return types
 
 
-def _table(found: duckdb.DuckDBPyConnection) -> pa.Table:
+def _table(found: duckdb.DuckDBPyRelation) -> pa.Table:
     table = found.to_arrow_table()
     return pa.table({}) if table is None else table  # None only by the stubs
 

