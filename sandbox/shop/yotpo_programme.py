@@ -128,7 +128,7 @@ class YotpoProgramme:
         return unit(self._salt, *parts)
 
     def _is_gone(self, member: Member) -> bool:
-        return not member.opt_in or self.members.get(member.email.lower()) is not member
+        return not member.opt_in or self.members.get(member.key) is not member
 
     def _soon(self, day: int, ms: int, minutes: int, action: Any, *arguments: Any) -> None:
         ms += minutes * _MINUTE_MS + 311
@@ -153,7 +153,7 @@ class YotpoProgramme:
             last_seen_at=stamp(day, ms),
             credit_cents=below(300_000, number, 158) if credit < 0.02 else 0,
         )
-        self.members[member.email.lower()] = member
+        self.members[member.key] = member
         self._by_number[number] = member
         eager = self._dice(number, 159)
         if eager < 0.84:
@@ -175,7 +175,7 @@ class YotpoProgramme:
         return member
 
     def _opt_in(self, day: int, ms: int, member: Member) -> None:
-        if member.opt_in or self.members.get(member.email.lower()) is not member:
+        if member.opt_in or self.members.get(member.key) is not member:
             return
         member.opt_in = True
         member.opted_in_on = stamp(day, ms)[:10]
@@ -204,7 +204,7 @@ class YotpoProgramme:
     def _purchase(self, day: int, ms: int, purchase: Purchase) -> None:
         number = purchase.customer
         member = self._by_number.get(number) or self._arrive(day, ms, number, purchase.cents)
-        if self.members.get(member.email.lower()) is not member:
+        if self.members.get(member.key) is not member:
             return
         moment = stamp(day, ms)
         member.total_purchases += 1
@@ -483,7 +483,7 @@ class YotpoProgramme:
             referral_code=code(7, self._salt, self._member_id, 157),
             last_seen_at=end_stamp(self.day),
         )
-        self.members[email.strip().lower()] = member
+        self.members[member.key] = member
         self._by_number[member.number] = member
         self.change(member, {"opt_in": True, **fields})
         return member
@@ -508,9 +508,9 @@ class YotpoProgramme:
                 elif not value and member.opt_in:
                     self._opt_out(day, DAY_MS - 1, member)
             elif name == "email":
-                del self.members[member.email.lower()]
+                del self.members[member.key]
                 member.email = value
-                self.members[value.strip().lower()] = member
+                self.members[member.key] = member
             elif name == "birthday":
                 member.birthday = None if value is None else (value[0], value[1], value[2])
             else:
@@ -522,6 +522,6 @@ class YotpoProgramme:
 
     def remove(self, member: Member) -> None:
         """Delete without a trace."""
-        del self.members[member.email.strip().lower()]
+        del self.members[member.key]
         self._insiders = [other for other in self._insiders if other is not member]
         self.version += 1

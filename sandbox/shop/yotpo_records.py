@@ -80,6 +80,11 @@ class Member:
     history: list[HistoryItem] = field(default_factory=list)
     referrals: list[Referral] = field(default_factory=list)
 
+    @property
+    def key(self) -> str:
+        """The e-mail as members are found by: trimmed, lower case."""
+        return self.email.strip().lower()
+
     def missing(self, threshold: Threshold) -> tuple[int, int, int, int]:
         """Points, cents, purchases and referrals still needed; all 0 when it is met."""
         points = threshold.points_earned - self.tier_points

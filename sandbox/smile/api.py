@@ -17,25 +17,16 @@ from sandbox.core.app import Route, VendorApp
 from sandbox.core.calls import Call, Reply, json_reply
 from sandbox.core.limits import Verdict, Window
 from sandbox.credentials import SMILE_API_KEY
-from sandbox.shop.agenda import normalise
 from sandbox.shop.dice import mix
 from sandbox.shop.smile_records import NO_VIP
-from sandbox.smile import rows
+from sandbox.smile import parameters, rows
 from sandbox.smile.control import SmileControl
-from sandbox.smile.paging import DEFAULT_SIZE, MAX_SIZE, Cursor, cut_page, decode
+from sandbox.smile.paging import Cursor, cut_page, decode
 from sandbox.smile.switches import FAULTS, SWITCHES
 
 _STATES = ("candidate", "member", "disabled")
 _FULFILMENT = ("pending", "issued", "cancelled", "failed")
 _USAGE = ("used", "unused", "untracked")
-
-
-class RefusedError(Exception):
-    """A parameter that Smile refuses, with the status and the words of the error object."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class SmileApp(VendorApp):
@@ -140,7 +131,7 @@ class SmileApp(VendorApp):
                 return self.error(403, "You are not allowed to access this resource.", call)
             try:
                 return handler(call)
-            except RefusedError as refusal:
+            except parameters.RefusedError as refusal:
                 return self.error(refusal.status, str(refusal), call)
 
         return answer
@@ -165,43 +156,10 @@ class SmileApp(VendorApp):
     def _read_only(self, call: Call) -> Reply:
         return self.error(403, "This API key may only read.", call)
 
-    # Parameters -----------------------------------------------------------------------------
+    # Lists ----------------------------------------------------------------------------------
 
     def _size(self, call: Call, name: str) -> int:
-        text = call.query.get(name)
-        if text is None:
-            return DEFAULT_SIZE
-        try:
-            size = int(text)
-        except ValueError as error:
-            raise RefusedError(f"`{name}` must be an integer.") from error
-        if 1 <= size <= MAX_SIZE:
-            return size
-        if self.switches["page_size_out_of_range"] == "clamp":
-            return min(max(size, 1), MAX_SIZE)
-        raise RefusedError(f"`{name}` must be between 1 and {MAX_SIZE}.")
-
-    @staticmethod
-    def _includes(call: Call, known: Sequence[str]) -> set[str]:
-        wanted = {part.strip() for part in call.query.get("include", "").split(",")} - {""}
-        if not wanted <= set(known):
-            raise RefusedError(f"`include` may be {', '.join(known)}.")
-        return wanted
-
-    @staticmethod
-    def _choice(value: str | None, name: str, known: Sequence[str]) -> str | None:
-        if value is not None and value not in known:
-            raise RefusedError(f"`{name}` may be {', '.join(known)}.")
-        return value
-
-    @staticmethod
-    def _integer(value: str | None, name: str) -> int | None:
-        if value is None:
-            return None
-        try:
-            return int(value)
-        except ValueError as error:
-            raise RefusedError(f"`{name}` must be an integer.") from error
+        return parameters.size(call.query.get(name), name, self.switches["page_size_out_of_range"])
 
     def _list(
         self,
@@ -251,18 +209,14 @@ class SmileApp(VendorApp):
             return None
         cursor = decode(text)
         if cursor is None and self.switches["malformed_cursor"] == "error":
-            raise RefusedError("`cursor` is not valid.")
+            raise parameters.RefusedError("`cursor` is not valid.")
         return cursor
 
     def _since(self, *, inclusive: bool) -> Callable[[str], Callable[[Any], bool]]:
         keeps_equal = inclusive or self.switches["updated_at_min"] == "inclusive"
 
         def select(value: str) -> Callable[[Any], bool]:
-            try:
-                # A plus sign of an offset arrives as a blank unless the client encoded it.
-                moment = normalise(value.replace(" ", "+"))
-            except ValueError as error:
-                raise RefusedError("`updated_at_min` must be an ISO 8601 date-time.") from error
+            moment = parameters.moment(value, "updated_at_min")
             if keeps_equal:
                 return lambda record: self._updated_at(record) >= moment
             return lambda record: self._updated_at(record) > moment
@@ -275,14 +229,14 @@ class SmileApp(VendorApp):
         return str(record.updated_at)
 
     def _of_customer(self, value: str) -> Callable[[Any], bool]:
-        number = self._integer(value, "customer_id")
+        number = parameters.integer(value, "customer_id")
         return lambda record: bool(record.customer_id == number)
 
     def _one_of(
         self, field: str, name: str, known: Sequence[str]
     ) -> Callable[[str], Callable[[Any], bool]]:
         def select(value: str) -> Callable[[Any], bool]:
-            wanted = {self._choice(part, name, known) for part in value.split(",")}
+            wanted = {parameters.choice(part, name, known) for part in value.split(",")}
             return lambda record: getattr(record, field) in wanted
 
         return select
@@ -309,7 +263,7 @@ class SmileApp(VendorApp):
         return row
 
     def _customers(self, call: Call) -> Reply:
-        includes = self._includes(call, ("vip_status",))
+        includes = parameters.includes(call.query.get("include", ""), ("vip_status",))
         return self._list(
             call,
             "customers",
@@ -324,11 +278,11 @@ class SmileApp(VendorApp):
 
     def _customer(self, call: Call) -> Reply:
         known = ("vip_status", "vip_status.vip_tier", "vip_status.next_vip_tier")
-        includes = self._includes(call, known)
-        number = self._integer(call.path_params["id"], "id")
+        includes = parameters.includes(call.query.get("include", ""), known)
+        number = parameters.integer(call.path_params["id"], "id")
         customer = self.programme.customers.get(number or 0)
         if customer is None:
-            raise RefusedError("The customer does not exist.", 404)
+            raise parameters.RefusedError("The customer does not exist.", 404)
         return json_reply({"customer": self._customer_row(customer, includes)})
 
     def _listed(self, records: Sequence[Any]) -> Sequence[Any]:
@@ -348,10 +302,10 @@ class SmileApp(VendorApp):
         )
 
     def _transaction(self, call: Call) -> Reply:
-        number = self._integer(call.path_params["id"], "id") or 0
+        number = parameters.integer(call.path_params["id"], "id") or 0
         page, _, _ = cut_page(self.programme.transactions, Cursor(number + 1, "next"), 1)
         if not page or page[0].id != number:
-            raise RefusedError("The points transaction does not exist.", 404)
+            raise parameters.RefusedError("The points transaction does not exist.", 404)
         row = rows.transaction_row(page[0], self.switches.values())
         return json_reply({"points_transaction": row})
 
@@ -378,11 +332,13 @@ class SmileApp(VendorApp):
 
     def _products(self, call: Call) -> Reply:
         size = self._size(call, "page_size")
-        number = self._integer(call.query.get("page"), "page")
+        number = parameters.integer(call.query.get("page"), "page")
         page = 1 if number is None else number
         if page < 1:
-            raise RefusedError("`page` must be at least 1.")
-        kind = self._choice(call.query.get("exchange_type"), "exchange_type", ("fixed", "variable"))
+            raise parameters.RefusedError("`page` must be at least 1.")
+        kind = parameters.choice(
+            call.query.get("exchange_type"), "exchange_type", ("fixed", "variable")
+        )
         products = sorted(
             (row for row in self.programme.products if kind in (None, row["exchange_type"])),
             key=lambda row: int(row["id"]),
@@ -392,18 +348,18 @@ class SmileApp(VendorApp):
         return json_reply({"points_products": [self._product_row(row) for row in chosen]})
 
     def _product(self, call: Call) -> Reply:
-        number = self._integer(call.path_params["id"], "id")
+        number = parameters.integer(call.path_params["id"], "id")
         for row in self.programme.products:
             if row["id"] == number:
                 return json_reply({"points_product": self._product_row(row)})
-        raise RefusedError("The points product does not exist.", 404)
+        raise parameters.RefusedError("The points product does not exist.", 404)
 
     def _tier(self, position: int) -> rows.Row:
         programme = self.programme
         return rows.tier_row(programme.tiers[position], programme.milestones[position])
 
     def _tiers(self, call: Call) -> Reply:
-        includes = self._includes(call, ("perks", "entry_rewards"))
+        includes = parameters.includes(call.query.get("include", ""), ("perks", "entry_rewards"))
         if self.switches["vip_programme"] == "off":
             return json_reply({"vip_tiers": []})
         tiers = []
@@ -430,7 +386,7 @@ class SmileApp(VendorApp):
     def _settings(self, call: Call) -> Reply:
         del call
         if self.switches["points_programme"] == "none":
-            raise RefusedError("The account has no active points program.", 404)
+            raise parameters.RefusedError("The account has no active points program.", 404)
         return json_reply({"points_settings": self.programme.settings})
 
 
