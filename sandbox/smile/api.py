@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from sandbox.context import SandboxContext
 from sandbox.core.app import Route, VendorApp
 from sandbox.core.calls import Call, Reply, json_reply
@@ -21,7 +19,8 @@ from sandbox.shop.dice import mix
 from sandbox.shop.smile_records import NO_VIP
 from sandbox.smile import parameters, rows
 from sandbox.smile.control import SmileControl
-from sandbox.smile.paging import Cursor, cut_page, decode
+from sandbox.smile.lists import CursorLists
+from sandbox.smile.paging import Cursor, cut_page
 from sandbox.smile.switches import FAULTS, SWITCHES
 
 _STATES = ("candidate", "member", "disabled")
@@ -42,11 +41,11 @@ class SmileApp(VendorApp):
         self.programme = context.shop.smile
         self._controls = SmileControl(self.programme)
         self._pages: dict[tuple[str, bytes], Reply] = {}
-        self._selections: dict[tuple[Any, ...], Sequence[Any]] = {}
         self._seen_version = -1
         self._requests = 0
         self._bearer = f"Bearer {SMILE_API_KEY}".encode()
         super().__init__(context)
+        self._lists = CursorLists(self.switches)
 
     # Declarations ---------------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ class SmileApp(VendorApp):
     def _fresh(self) -> None:
         if self._seen_version != self.programme.version:
             self._pages.clear()
-            self._selections.clear()
+            self._lists.forget()
             self._seen_version = self.programme.version
 
     def _scoped(self, handler: Callable[[Call], Reply], scope: str) -> Callable[[Call], Reply]:
@@ -161,86 +160,6 @@ class SmileApp(VendorApp):
     def _size(self, call: Call, name: str) -> int:
         return parameters.size(call.query.get(name), name, self.switches["page_size_out_of_range"])
 
-    def _list(
-        self,
-        call: Call,
-        key: str,
-        records: Callable[[], Sequence[Any]],
-        selects: Mapping[str, Callable[[str], Callable[[Any], bool]]],
-        render: Callable[[Any], rows.Row],
-    ) -> Reply:
-        """A page of a cursor list; `selects` turns a filter's value into a test of a record."""
-        size = self._size(call, "limit")
-        values = {name: call.query[name] for name in selects if name in call.query}
-        cursor = self._cursor(call)
-        remembers = self.switches["cursor_remembers_filters"]
-        if cursor is not None and remembers and cursor.filters:
-            values = orjson.loads(cursor.filters)
-        chosen = (key, *sorted(values.items()))
-        selection = self._selections.get(chosen)
-        if selection is None:
-            tests = [selects[name](value) for name, value in values.items()]
-            selection = records()
-            if tests:
-                selection = [row for row in selection if all(test(row) for test in tests)]
-            self._selections[chosen] = selection
-        page, following, preceding = cut_page(selection, cursor, size)
-        filters = orjson.dumps(values).decode() if remembers and values else ""
-        end = "" if self.switches["end_cursor"] == "empty" else None
-        return json_reply(
-            {
-                key: [render(record) for record in page],
-                "metadata": {
-                    "next_cursor": (
-                        end if following is None else Cursor(following, "next", filters).encode()
-                    ),
-                    "previous_cursor": (
-                        end
-                        if preceding is None
-                        else Cursor(preceding, "previous", filters).encode()
-                    ),
-                },
-            }
-        )
-
-    def _cursor(self, call: Call) -> Cursor | None:
-        text = call.query.get("cursor")
-        if not text:
-            return None
-        cursor = decode(text)
-        if cursor is None and self.switches["malformed_cursor"] == "error":
-            raise parameters.RefusedError("`cursor` is not valid.")
-        return cursor
-
-    def _since(self, *, inclusive: bool) -> Callable[[str], Callable[[Any], bool]]:
-        keeps_equal = inclusive or self.switches["updated_at_min"] == "inclusive"
-
-        def select(value: str) -> Callable[[Any], bool]:
-            moment = parameters.moment(value, "updated_at_min")
-            if keeps_equal:
-                return lambda record: self._updated_at(record) >= moment
-            return lambda record: self._updated_at(record) > moment
-
-        return select
-
-    def _updated_at(self, record: Any) -> str:
-        if not self.switches["updated_at_moves_with_points"] and hasattr(record, "touched_at"):
-            return str(record.touched_at)
-        return str(record.updated_at)
-
-    def _of_customer(self, value: str) -> Callable[[Any], bool]:
-        number = parameters.integer(value, "customer_id")
-        return lambda record: bool(record.customer_id == number)
-
-    def _one_of(
-        self, field: str, name: str, known: Sequence[str]
-    ) -> Callable[[str], Callable[[Any], bool]]:
-        def select(value: str) -> Callable[[Any], bool]:
-            wanted = {parameters.choice(part, name, known) for part in value.split(",")}
-            return lambda record: getattr(record, field) in wanted
-
-        return select
-
     # Resources ------------------------------------------------------------------------------
 
     def _customer_row(self, customer: Any, includes: set[str]) -> rows.Row:
@@ -264,14 +183,14 @@ class SmileApp(VendorApp):
 
     def _customers(self, call: Call) -> Reply:
         includes = parameters.includes(call.query.get("include", ""), ("vip_status",))
-        return self._list(
+        return self._lists.page(
             call,
             "customers",
             lambda: list(self.programme.customers.values()),
             {
                 "email": lambda value: lambda record: bool(record.email == value),
-                "state": self._one_of("state", "state", _STATES),
-                "updated_at_min": self._since(inclusive=False),
+                "state": self._lists.one_of("state", "state", _STATES),
+                "updated_at_min": self._lists.since(inclusive=False),
             },
             lambda record: self._customer_row(record, includes),
         )
@@ -293,11 +212,14 @@ class SmileApp(VendorApp):
 
     def _transactions(self, call: Call) -> Reply:
         habits = self.switches.values()
-        return self._list(
+        return self._lists.page(
             call,
             "points_transactions",
             lambda: self._listed(self.programme.transactions),
-            {"customer_id": self._of_customer, "updated_at_min": self._since(inclusive=True)},
+            {
+                "customer_id": self._lists.of_customer,
+                "updated_at_min": self._lists.since(inclusive=True),
+            },
             lambda record: rows.transaction_row(record, habits),
         )
 
@@ -311,15 +233,17 @@ class SmileApp(VendorApp):
 
     def _fulfillments(self, call: Call) -> Reply:
         habits = self.switches.values()
-        return self._list(
+        return self._lists.page(
             call,
             "reward_fulfillments",
             lambda: self._listed(self.programme.coupons),
             {
-                "customer_id": self._of_customer,
-                "fulfillment_status": self._one_of("status", "fulfillment_status", _FULFILMENT),
-                "usage_status": self._one_of("usage_status", "usage_status", _USAGE),
-                "updated_at_min": self._since(inclusive=False),
+                "customer_id": self._lists.of_customer,
+                "fulfillment_status": self._lists.one_of(
+                    "status", "fulfillment_status", _FULFILMENT
+                ),
+                "usage_status": self._lists.one_of("usage_status", "usage_status", _USAGE),
+                "updated_at_min": self._lists.since(inclusive=False),
             },
             lambda record: rows.coupon_row(record, habits),
         )
@@ -375,7 +299,7 @@ class SmileApp(VendorApp):
 
     def _rules(self, call: Call) -> Reply:
         by_id = {row["id"]: row for row in self.programme.rules}
-        return self._list(
+        return self._lists.page(
             call,
             "earning_rules",
             lambda: [_Numbered(number) for number in sorted(by_id)],
