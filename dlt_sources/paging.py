@@ -70,14 +70,22 @@ def _chained(
             asked[paging.cursor_parameter] = cursor
         answer = fetch(client, listing.path, asked)
         yield _records(client, listing, answer)
-        metadata = answer.get("metadata") if isinstance(answer, dict) else None
-        following = metadata.get(paging.next_key) if isinstance(metadata, dict) else None
+        following = _next_cursor(answer, paging)
         if following is None or following == "":
             return
         cursor = str(following)
         if cursor in seen:
             raise _refusal(client, listing, "a page cursor came twice, so the list never ends")
         seen.add(cursor)
+
+
+def _next_cursor(answer: Any, paging: CursorPaging) -> Any:
+    """The cursor under `metadata`, where both vendors put it, or beside the list."""
+    if not isinstance(answer, dict):
+        return None  # a bare array is the whole list
+    metadata = answer.get("metadata")
+    holder = metadata if isinstance(metadata, dict) else answer
+    return holder.get(paging.next_key)
 
 
 def _numbered(

@@ -177,6 +177,14 @@ CAMPAIGNS = Table(
         Column("admin_display_name"),
         Column("unrendered_title"),
         Column("unrendered_details"),
+        Column("title_with_multi_currency_template"),
+        Column("details_with_multi_currency_template"),
+        Column("extra_copy1"),
+        Column("extra_copy2"),
+        Column("include_audience_ids"),
+        Column("include_audience_names"),
+        Column("exclude_audience_ids"),
+        Column("exclude_audience_names"),
     ),
 )
 

@@ -44,6 +44,10 @@ from vendor_http import ApiClient
 
 # Enough requests in flight to fill 10 requests a second at an answer time of 800 ms.
 DETAIL_THREADS = 8
+# 404 = not a customer. The newer API says 400 for some of them; of somebody who was in the list a
+# moment ago a 400 would rather be a fault of ours.
+_UNKNOWN = (404,)
+_UNKNOWN_AND_GONE = (404, 400)
 # Members whose details are in memory at a time.
 _DETAIL_CHUNK = 1_000
 
@@ -54,6 +58,7 @@ class _Wanted(NamedTuple):
     key: str
     email: str
     list_hash: str | None
+    walked: bool
 
 
 def yotpo_source(
@@ -156,7 +161,9 @@ class _Members:
             yield self._list.finished("full", len(seen))
             # Yotpo takes an e-mail in any case, so the key will do.
             wanted += [
-                _Wanted(key, key, digest) for key, digest in self._known.items() if key not in seen
+                _Wanted(key, key, digest, walked=False)
+                for key, digest in self._known.items()
+                if key not in seen
             ]
             yield from self._read_details(wanted[: self._limit])
         except BaseException:
@@ -172,7 +179,7 @@ class _Members:
         yield from rejected
         columns = [fresh[name].to_pylist() for name in ("email_key", "email", "record_hash")]
         wanted += [
-            _Wanted(key, email.strip(), digest)
+            _Wanted(key, email.strip(), digest, walked=True)
             for key, email, digest in zip(*columns, strict=True)
             if self._full or self._known.get(key) != digest
         ]
@@ -184,7 +191,7 @@ class _Members:
                 yield from self._rows(chunk, list(pool.map(self._ask, chunk)))
 
     def _ask(self, member: _Wanted) -> Any:
-        """One member's details; None when Yotpo does not know it (404)."""
+        """One member's details; None when Yotpo does not know it."""
         if self._extraction.stopped.is_set():
             return None  # the run has failed already; this answer would be thrown away
         try:
@@ -196,7 +203,7 @@ class _Members:
                     "with_history": "true",  # one documentation says the default is false,
                     "with_referral_code": "true",  # another one true
                 },
-                accept=(404,),
+                accept=_UNKNOWN if member.walked else _UNKNOWN_AND_GONE,
             )
         except BaseException:
             self._extraction.stopped.set()
