@@ -5,7 +5,7 @@
 
 {#- A point in time with zone -> the plain UTC timestamp that marts hold. -#}
 {% macro utc_timestamp(column) -%}
-    {{ return(adapter.dispatch('utc_timestamp', 'loyalty')(column)) }}
+    {{ adapter.dispatch('utc_timestamp', 'loyalty')(column) }}
 {%- endmacro %}
 {% macro duckdb__utc_timestamp(column) -%}
     cast({{ column }} at time zone 'UTC' as timestamp)
@@ -13,7 +13,7 @@
 
 {#- Text in any of the vendors' date formats -> UTC timestamp; null where it is none. Without a zone it is UTC. -#}
 {% macro text_to_utc_timestamp(column) -%}
-    {{ return(adapter.dispatch('text_to_utc_timestamp', 'loyalty')(column)) }}
+    {{ adapter.dispatch('text_to_utc_timestamp', 'loyalty')(column) }}
 {%- endmacro %}
 {% macro duckdb__text_to_utc_timestamp(column) -%}
     cast(try_cast({{ column }} as timestamptz) at time zone 'UTC' as timestamp)
@@ -21,7 +21,7 @@
 
 {#- A timestamp as text such as 2026-11-21T06:00:00Z. -#}
 {% macro iso_text(column) -%}
-    {{ return(adapter.dispatch('iso_text', 'loyalty')(column)) }}
+    {{ adapter.dispatch('iso_text', 'loyalty')(column) }}
 {%- endmacro %}
 {% macro duckdb__iso_text(column) -%}
     strftime({{ column }}, '%Y-%m-%dT%H:%M:%SZ')
@@ -29,7 +29,7 @@
 
 {#- Cast that gives null instead of an error. -#}
 {% macro try_cast(expression, data_type) -%}
-    {{ return(adapter.dispatch('try_cast', 'loyalty')(expression, data_type)) }}
+    {{ adapter.dispatch('try_cast', 'loyalty')(expression, data_type) }}
 {%- endmacro %}
 {% macro duckdb__try_cast(expression, data_type) -%}
     try_cast({{ expression }} as {{ data_type }})
@@ -37,7 +37,7 @@
 
 {#- Whole-number division; both operands are >= 0, so rounding down and rounding to zero are the same. -#}
 {% macro integer_divide(numerator, denominator) -%}
-    {{ return(adapter.dispatch('integer_divide', 'loyalty')(numerator, denominator)) }}
+    {{ adapter.dispatch('integer_divide', 'loyalty')(numerator, denominator) }}
 {%- endmacro %}
 {% macro duckdb__integer_divide(numerator, denominator) -%}
     (({{ numerator }}) // ({{ denominator }}))
@@ -45,7 +45,7 @@
 
 {#- One member of a JSON object as text. -#}
 {% macro json_text(column, key) -%}
-    {{ return(adapter.dispatch('json_text', 'loyalty')(column, key)) }}
+    {{ adapter.dispatch('json_text', 'loyalty')(column, key) }}
 {%- endmacro %}
 {% macro duckdb__json_text(column, key) -%}
     json_extract_string({{ column }}, '$.{{ key }}')
@@ -53,7 +53,7 @@
 
 {#- Number of elements of a JSON array; 0 for null and for anything that is no array. -#}
 {% macro json_length(column) -%}
-    {{ return(adapter.dispatch('json_length', 'loyalty')(column)) }}
+    {{ adapter.dispatch('json_length', 'loyalty')(column) }}
 {%- endmacro %}
 {% macro duckdb__json_length(column) -%}
     coalesce(json_array_length({{ column }}), 0)
@@ -61,7 +61,7 @@
 
 {#- JSON array of scalars -> list of text; null stays null. -#}
 {% macro json_to_list(column) -%}
-    {{ return(adapter.dispatch('json_to_list', 'loyalty')(column)) }}
+    {{ adapter.dispatch('json_to_list', 'loyalty')(column) }}
 {%- endmacro %}
 {% macro duckdb__json_to_list(column) -%}
     from_json({{ column }}, '["VARCHAR"]')
@@ -69,7 +69,7 @@
 
 {#- Object from names and expressions: json_object_of({'entry': 'entry_threshold'}). -#}
 {% macro json_object_of(members) -%}
-    {{ return(adapter.dispatch('json_object_of', 'loyalty')(members)) }}
+    {{ adapter.dispatch('json_object_of', 'loyalty')(members) }}
 {%- endmacro %}
 {% macro duckdb__json_object_of(members) -%}
     json_object({% for name, expression in members.items() %}'{{ name }}', {{ expression }}{% if not loop.last %}, {% endif %}{% endfor %})
@@ -77,7 +77,7 @@
 
 {#- Text that already is JSON, as JSON; null where it is not. -#}
 {% macro to_json_value(column) -%}
-    {{ return(adapter.dispatch('to_json_value', 'loyalty')(column)) }}
+    {{ adapter.dispatch('to_json_value', 'loyalty')(column) }}
 {%- endmacro %}
 {% macro duckdb__to_json_value(column) -%}
     cast({{ column }} as json)
@@ -85,7 +85,7 @@
 
 {#- Aggregate: list of values in an order. -#}
 {% macro ordered_list(expression, order_by) -%}
-    {{ return(adapter.dispatch('ordered_list', 'loyalty')(expression, order_by)) }}
+    {{ adapter.dispatch('ordered_list', 'loyalty')(expression, order_by) }}
 {%- endmacro %}
 {% macro duckdb__ordered_list(expression, order_by) -%}
     list({{ expression }} order by {{ order_by }})
@@ -93,14 +93,14 @@
 
 {#- List without its nulls, from expressions. -#}
 {% macro list_of(expressions) -%}
-    {{ return(adapter.dispatch('list_of', 'loyalty')(expressions)) }}
+    {{ adapter.dispatch('list_of', 'loyalty')(expressions) }}
 {%- endmacro %}
 {% macro duckdb__list_of(expressions) -%}
     list_filter([{{ expressions | join(', ') }}], lambda item: item is not null)
 {%- endmacro %}
 
 {% macro empty_list() -%}
-    {{ return(adapter.dispatch('empty_list', 'loyalty')()) }}
+    {{ adapter.dispatch('empty_list', 'loyalty')() }}
 {%- endmacro %}
 {% macro duckdb__empty_list() -%}
     cast([] as varchar[])
@@ -108,7 +108,7 @@
 
 {#- Aggregate: the value of the row whose keys come first, compared one after the other, ascending. -#}
 {% macro first_by(expression, keys) -%}
-    {{ return(adapter.dispatch('first_by', 'loyalty')(expression, keys)) }}
+    {{ adapter.dispatch('first_by', 'loyalty')(expression, keys) }}
 {%- endmacro %}
 {% macro duckdb__first_by(expression, keys) -%}
     arg_min_null({{ expression }}, row({{ keys | join(', ') }}))
@@ -116,7 +116,7 @@
 
 {#- Does the text contain the regular expression (any case)? -#}
 {% macro regexp_found(column, pattern) -%}
-    {{ return(adapter.dispatch('regexp_found', 'loyalty')(column, pattern)) }}
+    {{ adapter.dispatch('regexp_found', 'loyalty')(column, pattern) }}
 {%- endmacro %}
 {% macro duckdb__regexp_found(column, pattern) -%}
     regexp_matches({{ column }}, {{ pattern }}, 'i')
@@ -124,7 +124,7 @@
 
 {#- First group of the regular expression (any case); null where there is none. -#}
 {% macro regexp_group(column, pattern) -%}
-    {{ return(adapter.dispatch('regexp_group', 'loyalty')(column, pattern)) }}
+    {{ adapter.dispatch('regexp_group', 'loyalty')(column, pattern) }}
 {%- endmacro %}
 {% macro duckdb__regexp_group(column, pattern) -%}
     nullif(regexp_extract({{ column }}, {{ pattern }}, 1, 'i'), '')
@@ -132,7 +132,7 @@
 
 {#- Replace every match of a regular expression. -#}
 {% macro regexp_replace_all(column, pattern, replacement) -%}
-    {{ return(adapter.dispatch('regexp_replace_all', 'loyalty')(column, pattern, replacement)) }}
+    {{ adapter.dispatch('regexp_replace_all', 'loyalty')(column, pattern, replacement) }}
 {%- endmacro %}
 {% macro duckdb__regexp_replace_all(column, pattern, replacement) -%}
     regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
@@ -140,7 +140,7 @@
 
 {#- A calendar date, or null where there is none such as 29 February 2026. -#}
 {% macro date_from_parts(year, month, day) -%}
-    {{ return(adapter.dispatch('date_from_parts', 'loyalty')(year, month, day)) }}
+    {{ adapter.dispatch('date_from_parts', 'loyalty')(year, month, day) }}
 {%- endmacro %}
 {% macro duckdb__date_from_parts(year, month, day) -%}
     try_cast(printf('%04d-%02d-%02d', {{ year }}, {{ month }}, {{ day }}) as date)
@@ -148,7 +148,7 @@
 
 {#- Every column of a relation but one. -#}
 {% macro all_but(relation, column) -%}
-    {{ return(adapter.dispatch('all_but', 'loyalty')(relation, column)) }}
+    {{ adapter.dispatch('all_but', 'loyalty')(relation, column) }}
 {%- endmacro %}
 {% macro duckdb__all_but(relation, column) -%}
     {{ relation }}.* exclude ({{ column }})

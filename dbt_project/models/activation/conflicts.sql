@@ -16,8 +16,8 @@ select
     speakers.member_id as speaker_member_id,
     case
         when speakers.membership = 'member' and others.membership <> 'member' then 'speaker_is_member'
-        when speakers.points_balance is distinct from others.points_balance then 'speaker_has_higher_balance'
-        when speakers.updated_at is distinct from others.updated_at then 'speaker_is_newer'
+        when (speakers.points_balance is distinct from others.points_balance) then 'speaker_has_higher_balance'
+        when (speakers.updated_at is distinct from others.updated_at) then 'speaker_is_newer'
         else 'speaker_has_lower_id'
     end as reason
 from spoken as others

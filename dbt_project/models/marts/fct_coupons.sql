@@ -13,10 +13,10 @@ smile as (
             when fulfillments.fulfillment_status in ('pending', 'cancelled', 'failed')
                 then fulfillments.fulfillment_status
             -- a state that is not known to be "issued" is not shown as a coupon that can be used
-            when fulfillments.fulfillment_status is distinct from 'issued' then 'pending'
+            when coalesce(fulfillments.fulfillment_status, '') <> 'issued' then 'pending'
             when fulfillments.usage_status = 'used' then 'used'
             when fulfillments.expires_at <= {{ loyalty_now() }} then 'expired'
-            when fulfillments.usage_status is distinct from 'unused' then 'untracked'
+            when coalesce(fulfillments.usage_status, '') <> 'unused' then 'untracked'
             else 'usable'
         end as status,
         fulfillments.created_at as issued_at,
