@@ -59,6 +59,11 @@ class Home:
         return self.root / "dagster"
 
     @property
+    def run_log(self) -> Path:
+        """What the tools printed during the last run started by `loyalty`."""
+        return self.root / "logs" / "last_run.log"
+
+    @property
     def sandbox(self) -> Path:
         """State of the simulated vendors, when they are used."""
         return self.root / "sandbox"

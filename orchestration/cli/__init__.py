@@ -1,0 +1,1 @@
+"""The `loyalty` command: what people type, and what they see."""

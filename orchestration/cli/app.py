@@ -1,0 +1,192 @@
+"""Commands and options of `loyalty`; what they do lives elsewhere.
+
+Exit codes: 0 done (single rejected rows included, and said so) · 1 something failed, explained in
+one line · 2 the command was not understood.
+"""
+
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestration.home import Home
+from orchestration.settings import Settings, load_settings
+from vendor_http import LoyaltyError
+
+app = typer.Typer(
+    name="loyalty",
+    help="The loyalty warehouse: extract, build, publish, and tell Klaviyo and Rule.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+Full = Annotated[bool, typer.Option("--full", help="read ledgers and coupons from the beginning")]
+Only = Annotated[
+    list[str] | None,
+    typer.Argument(help="which of them; all when none is named", show_default=False),
+]
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="use the simulated vendors of the demo")
+    ] = False,
+) -> None:
+    """Options before the command."""
+    if sandbox:
+        from orchestration.cli import vendors
+
+        home = Home(load_settings().home)
+        use = context.with_resource(vendors.sandbox(home))
+        os.environ.update(use.environment)
+        os.environ.setdefault("LOYALTY_NOW", use.control("GET", "")["now"])
+
+
+@app.command()
+def run(full: Full = False) -> None:
+    """Extract, build, publish and sync, as one Dagster run that the UI shows too."""
+    _execute(None, full=full, summary=True)
+
+
+@app.command()
+def extract(sources: Only = None, full: Full = False) -> None:
+    """Read the programmes (smile, yotpo) into the warehouse."""
+    from orchestration.assets.extraction import keys
+
+    _execute(keys(_known(sources, ("smile", "yotpo"))), full=full)
+
+
+@app.command()
+def build() -> None:
+    """Build and test all models (dbt)."""
+    from orchestration import dbt
+    from orchestration.assets.dbt_models import build_assets
+
+    home = Home(load_settings().home)
+    dbt.ensure_manifest(home)
+    _execute(sorted(build_assets(dbt.project(home)).keys))
+
+
+@app.command()
+def publish() -> None:
+    """Put the tables of the last good build in front of their readers."""
+    from orchestration.assets.publication import KEY
+
+    _execute([KEY])
+
+
+@app.command()
+def sync(destinations: Only = None) -> None:
+    """Push what changed to klaviyo and rule; nothing when nothing changed."""
+    from orchestration.assets.syncs import keys
+
+    _execute(keys(_known(destinations, ("klaviyo", "rule"))), summary=True)
+
+
+@app.command()
+def plan(
+    destinations: Only = None,
+    samples: Annotated[int, typer.Option(help="rows to show per destination", min=0)] = 5,
+) -> None:
+    """Show what a sync would send now; sends nothing."""
+    from orchestration.cli.plans import show_plans
+
+    settings, home = _open()
+    show_plans(console, settings, home, _known(destinations, ("klaviyo", "rule")), samples)
+
+
+@app.command()
+def doctor() -> None:
+    """Check keys, scopes, versions, disk and clock."""
+    from orchestration.cli.doctor import examine
+
+    marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]·[/]"}
+    failed = 0
+    for finding in examine(load_settings()):
+        failed += finding.good is False
+        console.print(
+            f"{marks[finding.good]} {finding.subject:<13} {finding.text}", highlight=False
+        )
+    if failed:
+        raise LoyaltyError(f"{failed} of these would stop a run")
+
+
+@app.command()
+def demo(
+    customers: Annotated[
+        int, typer.Option(help="how many of the shop's 23,570 customers take part", min=100)
+    ] = 6000,
+    days: Annotated[int, typer.Option(help="days to go on for after the first load", min=0)] = 1,
+) -> None:
+    """The whole way with simulated vendors: first load, a re-run, and a day later."""
+    from orchestration.cli.demo import run_demo
+
+    run_demo(console, Home(load_settings().home), customers, days)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def sandbox(context: typer.Context) -> None:
+    """Serve the simulated vendors in the foreground (`--help` after `--` for its options)."""
+    from orchestration.cli import vendors
+
+    home = Home(load_settings().home)
+    home.sandbox.mkdir(parents=True, exist_ok=True)
+    arguments = context.args or ["--state", str(home.sandbox)]
+    if "--port" not in arguments:
+        arguments = [*arguments, "--port", str(vendors.free_port())]
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "sandbox", *arguments]))  # noqa: S603
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="port of the UI")] = 3000) -> None:
+    """Open the Dagster UI; without any key, with the sandbox behind it."""
+    from orchestration.cli.dev import serve_ui
+
+    serve_ui(console, load_settings(), port)
+
+
+def main() -> None:
+    """Entry point: errors of ours become one line and exit code 1."""
+    try:
+        app()
+    except LoyaltyError as error:
+        errors.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        errors.print("stopped; what was already done stays done")
+        raise SystemExit(130) from None
+
+
+def _open() -> tuple[Settings, Home]:
+    settings = load_settings()
+    home = Home(settings.home)
+    home.prepare()
+    return settings, home
+
+
+def _known(names: list[str] | None, allowed: tuple[str, ...]) -> list[str]:
+    unknown = sorted(set(names or ()) - set(allowed))
+    if unknown:
+        raise LoyaltyError(f"Unknown: {', '.join(unknown)}. Choose among {', '.join(allowed)}")
+    return list(names or allowed)
+
+
+def _execute(selection: object, *, full: bool = False, summary: bool = False) -> None:
+    from orchestration.cli.execute import execute
+
+    settings, home = _open()
+    for line in settings.left_out():
+        console.print(f"[yellow]{line}[/]", highlight=False)
+    execute(console, settings, home, selection, full=full, summary=summary)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

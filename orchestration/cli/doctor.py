@@ -1,0 +1,111 @@
+"""`loyalty doctor`: is this machine, this folder and every account fit for a run?
+
+Asks each configured vendor for the least it can: one read per scope that a run needs. Writes
+nothing at any vendor.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+
+from orchestration.activate import destination_client
+from orchestration.home import Home
+from orchestration.programs import programs, source_client
+from orchestration.settings import DESTINATIONS, Settings
+from vendor_http import ApiClient, LoyaltyError
+
+# A first load of a large shop: warehouse, its staging copy, two published files.
+NEEDED_DISK_GIB = 2.0
+_GIB = 1024**3
+_STACK = ("dagster", "dlt", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow", "pandas")
+
+# The cheapest read behind each scope a run needs. Smile: scopes in dev.smile.io, "Access scopes".
+# Yotpo: one key pair reads everything. Klaviyo: GET /api/accounts is its own smoke test. Rule has
+# no scopes; its tag list is a read that every key may do.
+PROBES: dict[str, tuple[tuple[str, str], ...]] = {
+    "smile": (
+        ("customers (customer:read)", "/customers?limit=1"),
+        ("points transactions (points_transaction:read)", "/points_transactions?limit=1"),
+        ("coupons (reward_fulfillment:read)", "/reward_fulfillments?limit=1"),
+        ("rewards (points_product:read)", "/points_products?page_size=1"),
+        ("tiers (vip_tier:read)", "/vip_tiers"),
+        ("ways to earn (earning_rule:read)", "/earning_rules?limit=1"),
+        ("points settings (points_settings:read)", "/points_settings"),
+    ),
+    "yotpo": (("tiers", "/vip_tiers"),),
+    "klaviyo": (
+        ("account (accounts:read)", "/api/accounts"),
+        ("profiles (profiles:read)", "/api/profiles?page[size]=1"),
+        ("import jobs (lists:read, profiles:read)", "/api/profile-bulk-import-jobs?page[size]=1"),
+    ),
+    "rule": (("tags", "/api/v2/tags?limit=1"),),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `good` None = nothing to judge, only to know."""
+
+    subject: str
+    good: bool | None
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, cheapest first; a broken part does not stop the rest."""
+    yield _python()
+    yield Finding("versions", None, ", ".join(f"{name} {version(name)}" for name in _STACK))
+    yield from _home(Home(settings.home))
+    yield _clock(settings)
+    for program in programs():
+        yield from _vendor(program.source, partial(source_client, program, settings))
+    for name in DESTINATIONS:
+        yield from _vendor(name, partial(destination_client, name, settings))
+
+
+def _python() -> Finding:
+    running = sys.version.split()[0]
+    return Finding("python", sys.version_info >= (3, 11), f"{running} (needs 3.11 or newer)")
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    try:
+        home.prepare()
+    except LoyaltyError as error:
+        yield Finding("LOYALTY_HOME", False, str(error))
+        return
+    yield Finding("LOYALTY_HOME", True, f"{home.root} can be written")
+    free = shutil.disk_usage(home.root).free / _GIB
+    enough = free >= NEEDED_DISK_GIB
+    remedy = "" if enough else f"; make room for at least {NEEDED_DISK_GIB:.0f} GiB"
+    yield Finding("disk", enough, f"{free:.1f} GiB free{remedy}")
+
+
+def _clock(settings: Settings) -> Finding:
+    real = datetime.now(UTC)
+    if settings.now is None:
+        return Finding("clock", None, f"{real:%Y-%m-%d %H:%M:%S} UTC, the real time")
+    distance = abs((settings.now - real).days)
+    return Finding(
+        "clock", None, f"LOYALTY_NOW is {settings.now:%Y-%m-%d %H:%M:%S} UTC, {distance} days off"
+    )
+
+
+def _vendor(name: str, connect: Callable[[], ApiClient | None]) -> Iterator[Finding]:
+    client = connect()
+    if client is None:
+        yield Finding(name, None, f"left out: {name.upper()}_API_KEY not set")
+        return
+    with client:
+        for what, path in PROBES[name]:
+            try:
+                # 404: Smile answers so for settings of a shop without an active points programme.
+                client.send("GET", path, accept={404})
+            except LoyaltyError as error:
+                yield Finding(name, False, f"{what}: {error}")
+            else:
+                yield Finding(name, True, what)

@@ -1,0 +1,79 @@
+"""What a run looks like on a terminal: one line per step, live; plain lines where there is none."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+STEP_TITLES = {
+    "extract_smile": "Extract Smile.io",
+    "extract_yotpo": "Extract Yotpo",
+    "build_models": "Build and test",
+    "published__loyalty": "Publish",
+    "klaviyo__profiles": "Sync Klaviyo",
+    "rule__subscribers": "Sync Rule",
+}
+_MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]–[/]"}
+
+
+class RunScreen:
+    """Shows steps as they start, say something and end; use as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.fields[mark]} {task.description:<18}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[text]}[/]"),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._last_text: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def report(self, step: str, state: str, text: str) -> None:
+        """Take one report of `orchestration.runner`."""
+        if text:
+            self._last_text[step] = text
+        if self._console.is_terminal:
+            self._show(step, state)
+        else:
+            self._print(step, state, text)
+
+    def _show(self, step: str, state: str) -> None:
+        if step not in self._tasks:
+            self._tasks[step] = self._progress.add_task(
+                STEP_TITLES.get(step, step), total=1, mark=" ", text=""
+            )
+        task = self._tasks[step]
+        self._progress.update(task, text=self._last_text.get(step, ""))
+        if state in _MARKS:
+            self._progress.update(task, mark=_MARKS[state], completed=1)
+
+    def _print(self, step: str, state: str, text: str) -> None:
+        title = STEP_TITLES.get(step, step)
+        if state == "started":
+            self._started[step] = time.monotonic()
+            self._console.print(f"  {title} …", highlight=False)
+        elif state in _MARKS:
+            seconds = time.monotonic() - self._started.get(step, time.monotonic())
+            said = text or self._last_text.get(step, "")
+            self._console.print(
+                f"{_MARKS[state]} {title:<18} {seconds:6.1f} s  {said}", highlight=False
+            )

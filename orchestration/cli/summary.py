@@ -1,0 +1,127 @@
+"""The summary after a run: the programme, the rewards, what each vendor accepted, where to look.
+
+Everything shown is read from the published file, by queries a person could type.
+"""
+
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.settings import Settings
+
+QUERIES = {
+    "how many members are in each tier": (
+        "select program, tier_name, count(*) as members\n"
+        "from marts.dim_members where membership = 'member' and not is_deleted\n"
+        "group by all order by all"
+    ),
+    "who can redeem what": (
+        "select m.program, m.email, r.reward_name, e.affordable_points, e.affordable_value\n"
+        "from marts.fct_reward_eligibility as e\n"
+        "join marts.dim_rewards as r using (program, reward_id)\n"
+        "join marts.dim_members as m using (program, member_id)\n"
+        "where e.is_eligible limit 20"
+    ),
+    "the ten members closest to their next reward": (
+        "select m.program, m.email, w.next_reward_name, w.points_to_next_reward\n"
+        "from marts.fct_member_rewards as w\n"
+        "join marts.dim_members as m using (program, member_id)\n"
+        "where w.points_to_next_reward is not null\n"
+        "order by w.points_to_next_reward, w.program, w.member_id limit 10"
+    ),
+}
+_BAR_WIDTH = 24
+
+
+def show_summary(console: Console, published: Path, settings: Settings, run_id: str) -> None:
+    """Print the state of the programmes and what run `run_id` delivered."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        console.print()
+        console.print(_programmes(connection))
+        console.print(_best_rewards(connection))
+        console.print(_deliveries(connection, run_id))
+    for line in settings.left_out():
+        console.print(f"[yellow]{line}[/]", highlight=False)
+    console.print(f"\nPublished: [bold]{published}[/] (any DuckDB ≥ 1.3). Three queries to try:\n")
+    for question, query in QUERIES.items():
+        console.print(f"[dim]-- {question}[/]", highlight=False)
+        console.print(query + ";\n", highlight=False, markup=False)
+
+
+def _programmes(connection: duckdb.DuckDBPyConnection) -> Table:
+    table = Table(title="Members", title_justify="left", box=None, padding=(0, 2))
+    for column in ("programme", "tier"):
+        table.add_column(column)
+    for column in ("members", "points", "can redeem now", "average points to next"):
+        table.add_column(column, justify="right")
+    rows = connection.execute(
+        """
+        select
+            m.program,
+            coalesce(m.tier_name, '(no tier)'),
+            count(*),
+            sum(m.points_balance)::bigint,
+            count(*) filter (where w.eligible_reward_count > 0),
+            avg(w.points_to_next_reward)
+        from marts.dim_members as m
+        left join marts.fct_member_rewards as w using (program, member_id)
+        where m.membership = 'member' and not m.is_deleted
+        group by m.program, m.tier_name, m.tier_rank
+        order by m.program, m.tier_rank nulls first
+        """
+    ).fetchall()
+    for program, tier, members, points, eligible, needed in rows:
+        table.add_row(
+            program,
+            tier,
+            f"{members:,}",
+            f"{points:,}",
+            f"{eligible:,} ({eligible / members:.0%})",
+            "–" if needed is None else f"{needed:,.0f}",
+        )
+    return table
+
+
+def _best_rewards(connection: duckdb.DuckDBPyConnection) -> Table:
+    table = Table(title="\nBest reward", title_justify="left", box=None, padding=(0, 2))
+    table.add_column("programme")
+    table.add_column("best reward right now")
+    table.add_column("members", justify="right")
+    table.add_column("")
+    rows = connection.execute(
+        """
+        select program, coalesce(best_reward_name, '(none yet)'), count(*) as members
+        from marts.fct_member_rewards
+        group by all
+        order by program, members desc, best_reward_name
+        """
+    ).fetchall()
+    largest = max((members for *_, members in rows), default=1)
+    for program, reward, members in rows:
+        bar = "█" * max(1, round(members / largest * _BAR_WIDTH))
+        table.add_row(program, reward, f"{members:,}", f"[cyan]{bar}[/]")
+    return table
+
+
+def _deliveries(connection: duckdb.DuckDBPyConnection, run_id: str) -> Table:
+    table = Table(title="\nSent in this run", title_justify="left", box=None, padding=(0, 2))
+    table.add_column("destination")
+    counts = ("planned", "attempted", "accepted", "rejected", "invalid", "aborted")
+    for column in ("operation", *counts):
+        table.add_column(column, justify="left" if column == "operation" else "right")
+    rows = connection.execute(
+        f"""
+        select destination || ' ' || object, operation, {", ".join(f"{c}_count" for c in counts)}
+        from sync.runs
+        where run_id = ?
+        order by all
+        """,
+        [run_id],
+    ).fetchall()
+    for destination, operation, *numbers in rows:
+        table.add_row(destination, operation, *(f"{number:,}" for number in numbers))
+    if not rows:
+        table.add_row("nothing", *[""] * 7)
+    return table

@@ -1,0 +1,81 @@
+"""What one step of a run works with: settings, home, the run's clock; and how it fails in words."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from orchestration.home import Home
+from orchestration.programs import clock
+from orchestration.settings import Settings, load_settings
+from vendor_http import LoyaltyError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one run; `now` is the same in every step of a run."""
+
+    settings: Settings
+    home: Home
+    run_id: str
+    now: datetime
+
+
+class LoyaltyResource(dg.ConfigurableResource[None]):
+    """Gives steps their settings, read when a step starts and never stored by Dagster."""
+
+    def step(self, context: dg.AssetExecutionContext) -> Step:
+        """Settings, home and clock of the run this step belongs to."""
+        settings = load_settings()
+        home = Home(settings.home)
+        home.prepare()
+        record = context.instance.get_run_record_by_id(context.run_id)
+        started_at = record.create_timestamp if record else datetime.now(UTC)
+        return Step(settings, home, context.run_id, clock(settings, started_at)())
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn an error of ours, however deeply wrapped, into one line for the operator.
+
+    Errors that are not ours pass unchanged: their traceback is what a developer needs.
+    """
+    try:
+        yield
+    except Exception as error:
+        ours = _ours(error)
+        if ours is None:
+            raise
+        raise dg.Failure(description=str(ours), allow_retries=False) from None
+
+
+def _ours(error: BaseException | None) -> LoyaltyError | None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, LoyaltyError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def throttled(log: Callable[[str], None], every_seconds: float = 1.0) -> Callable[[str], None]:
+    """A log that passes at most one message per interval; for progress, where the last counts."""
+    last = datetime.min.replace(tzinfo=UTC)
+
+    def say(message: str) -> None:
+        nonlocal last
+        now = datetime.now(UTC)
+        if (now - last).total_seconds() >= every_seconds:
+            last = now
+            log(message)
+
+    return say
+
+
+def one_line(error: BaseException) -> str:
+    """The last line of an error, for people who did not write the code."""
+    return traceback.format_exception_only(error)[-1].strip()

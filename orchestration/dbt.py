@@ -1,0 +1,86 @@
+"""How this product calls dbt: project, environment, variables, and a manifest that is never stale.
+
+dbt is reached through its project folder and its manifest only. Its target and logs live under
+LOYALTY_HOME, so that the project folder may be read-only.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+from dagster_dbt import DagsterDbtProjectPreparer, DbtCliResource, DbtProject
+from filelock import FileLock
+
+from orchestration.home import Home
+from orchestration.settings import Settings
+
+PROJECT_FOLDER = Path(__file__).parents[1] / "dbt_project"
+_IGNORED = {"target", "logs", "dbt_packages", "__pycache__"}
+
+
+def project(home: Home) -> DbtProject:
+    """The dbt project with its target under LOYALTY_HOME."""
+    return DbtProject(
+        project_dir=PROJECT_FOLDER,
+        profiles_dir=PROJECT_FOLDER,
+        target_path=home.dbt / "target",
+    )
+
+
+def export_environment(home: Home) -> None:
+    """Set what `profiles.yml` and dbt itself read; for this process and the dbt it starts."""
+    os.environ["LOYALTY_WAREHOUSE"] = str(home.warehouse)
+    commands = str(Path(sys.executable).parent)  # dbt lies beside the Python that runs this
+    if commands not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = commands + os.pathsep + os.environ.get("PATH", "")
+    os.environ["DBT_LOG_PATH"] = str(home.dbt / "logs")
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+def variables(settings: Settings, now: datetime) -> dict[str, Any]:
+    """The dbt variables that come from settings; all others keep their default."""
+    return {
+        "now": now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "program_priority": list(settings.program_priority),
+        "smile_tier_basis": settings.smile_tier_basis,
+    }
+
+
+def ensure_manifest(home: Home) -> Path:
+    """Path of a manifest that matches the project's files; parses the project when it must."""
+    home.prepare()
+    export_environment(home)
+    dbt_project = project(home)
+    stamp_file = home.dbt / "manifest.stamp"
+    stamp = _fingerprint(PROJECT_FOLDER)
+    with FileLock(home.lock("manifest")):
+        known = stamp_file.read_text() if stamp_file.exists() else ""
+        if known != stamp or not dbt_project.manifest_path.exists():
+            DagsterDbtProjectPreparer().prepare(dbt_project)
+            stamp_file.write_text(stamp)
+    return dbt_project.manifest_path
+
+
+def read_manifest(home: Home) -> Mapping[str, Any]:
+    """The manifest's content."""
+    manifest: Mapping[str, Any] = orjson.loads(ensure_manifest(home).read_bytes())
+    return manifest
+
+
+def resource(home: Home) -> DbtCliResource:
+    """Dagster's handle on the dbt command."""
+    export_environment(home)
+    return DbtCliResource(project_dir=project(home))
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = sha256(str(folder).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not _IGNORED.intersection(path.relative_to(folder).parts):
+            digest.update(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()

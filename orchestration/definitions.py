@@ -1,0 +1,75 @@
+"""The Dagster code location: assets from each dlt resource to each sync, one job, its schedule.
+
+Nothing is built at import; Dagster calls `defs`. The graph does not depend on which keys are set:
+what is not configured is left out when a run reaches it, and says so.
+"""
+
+import dagster as dg
+
+from orchestration import dbt
+from orchestration.assets.dbt_models import build_assets
+from orchestration.assets.extraction import extraction_assets
+from orchestration.assets.publication import publication_asset
+from orchestration.assets.syncs import sync_assets
+from orchestration.context import LoyaltyResource
+from orchestration.home import Home
+from orchestration.programs import programs
+from orchestration.settings import load_settings
+
+JOB_NAME = "refresh_loyalty_job"
+# After the stores' nightly batches (Smile syncs with the shop at night, US Eastern time).
+DAILY_CRON = "15 5 * * *"
+# Extraction of two programmes side by side, then two syncs side by side; more would only queue.
+MAX_CONCURRENT_STEPS = 4
+# Steps start from a process that has these imported already: 0.3 s instead of 4 s each.
+_PRELOAD = ["orchestration.definitions", "dlt", "duckdb", "dagster_dbt"]
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything Dagster knows of this product."""
+    home = Home(load_settings().home)
+    dbt.ensure_manifest(home)
+    project = dbt.project(home)
+    models = build_assets(project)
+    return dg.Definitions(
+        assets=[
+            *(extraction_assets(program) for program in programs()),
+            models,
+            publication_asset(sorted(models.keys)),
+            *sync_assets(),
+        ],
+        jobs=[refresh_loyalty()],
+        schedules=[
+            dg.ScheduleDefinition(
+                name=f"daily_{JOB_NAME}",
+                job_name=JOB_NAME,
+                cron_schedule=DAILY_CRON,
+                execution_timezone="UTC",
+                description="The whole refresh, once a day. Off until somebody switches it on: "
+                "its syncs reach real people.",
+            )
+        ],
+        resources={"loyalty": LoyaltyResource(), "dbt_cli": dbt.resource(home)},
+    )
+
+
+def refresh_loyalty() -> "dg.UnresolvedAssetJobDefinition":
+    """The job that does it all: extract → build and test → publish → sync."""
+    return dg.define_asset_job(
+        JOB_NAME,
+        selection=dg.AssetSelection.all(),
+        description="Extract both programmes, build and test the models, publish them, and push "
+        "what changed to Klaviyo and Rule.",
+        executor_def=dg.multiprocess_executor.configured(
+            {
+                "max_concurrent": MAX_CONCURRENT_STEPS,
+                "start_method": {"forkserver": {"preload_modules": _PRELOAD}},
+            }
+        ),
+    )
+
+
+def refresh_loyalty_job() -> dg.JobDefinition:
+    """The resolved job, for runs started by the `loyalty` command."""
+    return defs().resolve_job_def(JOB_NAME)

@@ -1,0 +1,150 @@
+"""Write–audit–publish: the step between a build that passed its tests and the people who read it.
+
+The warehouse's reader-facing schemas are copied into a new file, which replaces the old one in a
+single rename: readers keep what they have open, a crash leaves yesterday's file. Two files leave
+this module, with the same tables: `audited.duckdb`, which only the product opens (so that nobody's
+shell can stop a sync), and `published/loyalty.duckdb` for people, with the record of deliveries.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from orchestration.home import Home
+from orchestration.slot import exclusive, writer_slot
+from reverse_etl.ledger import Ledger
+from vendor_http import LoyaltyError
+
+SCHEMAS = ("marts", "activation", "sync")
+# The oldest DuckDB whose files every client since 1.2 can open; 2.0's own format shuts out 1.x.
+STORAGE_VERSION = "v1.2.0"
+_WAIT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published: rows per `schema.table`, and the size of the file in bytes."""
+
+    path: Path
+    rows: dict[str, int]
+    size_bytes: int
+
+
+def publish(home: Home) -> Published:
+    """Copy the audited schemas out of the warehouse and put them in front of readers.
+
+    Call only after a build whose blocking tests passed.
+
+    Raises:
+        LoyaltyError: there is nothing to publish.
+    """
+    with writer_slot(home) as warehouse, _replacing(home.audited) as new:
+        if not warehouse.exists():
+            raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
+        rows = _copy_schemas(warehouse, new)
+    publish_deliveries(home)
+    return Published(home.published, rows, home.published.stat().st_size)
+
+
+def publish_deliveries(home: Home) -> None:
+    """Put the audited tables before readers once more, with the ledger's newest record."""
+    if not home.audited.exists():
+        raise LoyaltyError("Nothing is published yet; run `loyalty publish` first")
+    with (
+        exclusive(home, "publish", "the published file", _WAIT_SECONDS),
+        _replacing(home.published) as new,
+    ):
+        shutil.copyfile(home.audited, new)
+        with duckdb.connect(str(new)) as connection:
+            Ledger(home.ledger).export(connection, "sync")
+            connection.execute("checkpoint")
+
+
+def _copy_schemas(warehouse: Path, new: Path) -> dict[str, int]:
+    with duckdb.connect() as connection:
+        connection.execute(f"attach {_text(str(warehouse))} as warehouse (read_only)")
+        connection.execute(
+            f"attach {_text(str(new))} as published (storage_version '{STORAGE_VERSION}')"
+        )
+        rows = {}
+        for schema, table in _tables(connection):
+            target = f"published.{_name(schema)}.{_name(table)}"
+            connection.execute(f"create schema if not exists published.{_name(schema)}")
+            connection.execute(
+                f"create table {target} as from warehouse.{_name(schema)}.{_name(table)}"
+            )
+            _copy_comments(connection, schema, table, target)
+            count = connection.execute(f"select count(*) from {target}").fetchone()
+            rows[f"{schema}.{table}"] = int(count[0]) if count else 0
+        connection.execute("detach published")  # checkpoints: the file is complete on disk
+    if not rows:
+        raise LoyaltyError("The warehouse holds no marts yet; run `loyalty build` first")
+    return rows
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    return connection.execute(
+        """
+        select table_schema, table_name
+        from information_schema.tables
+        where table_catalog = 'warehouse' and list_contains(?, table_schema)
+        order by all
+        """,
+        [list(SCHEMAS)],
+    ).fetchall()
+
+
+def _copy_comments(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, target: str
+) -> None:
+    """Descriptions travel with the tables, so that a client shows them beside the columns."""
+    where = "database_name = 'warehouse' and schema_name = ? and table_name = ?"
+    for (comment,) in connection.execute(
+        f"""
+        select comment from duckdb_tables() where {where} and comment is not null
+        """,
+        [schema, table],
+    ).fetchall():
+        connection.execute(f"comment on table {target} is {_text(comment)}")
+    for column, comment in connection.execute(
+        f"select column_name, comment from duckdb_columns() where {where} and comment is not null",
+        [schema, table],
+    ).fetchall():
+        connection.execute(f"comment on column {target}.{_name(column)} is {_text(comment)}")
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A new file beside `target` that takes its place, whole and on disk, or leaves no trace."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)
+    try:
+        yield new
+        _to_disk(new)
+        new.replace(target)
+        _to_disk(target.parent)
+    finally:
+        for leftover in (new, new.with_name(new.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

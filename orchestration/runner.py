@@ -1,0 +1,176 @@
+"""Runs started by the `loyalty` command: through Dagster, so that the UI shows them too.
+
+Owns the start of a run and the reading of its events; steps report through Dagster's log only.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from orchestration.definitions import refresh_loyalty_job
+from orchestration.home import Home
+from vendor_http import LoyaltyError
+
+_POLL_SECONDS = 0.3
+_INVOCATION_TAG = "loyalty/invocation"
+_DAGSTER_YAML = """\
+# Written by `loyalty` when the folder is made; edit it, it is not written again.
+telemetry:
+  enabled: false
+"""
+
+Report = Callable[[str, str, str], None]
+"""Called with (step, state, text); state is started, progress, succeeded, failed or skipped."""
+
+
+@dataclass
+class RunOutcome:
+    """What a run did: materializations' metadata by asset key, and what failed, in words."""
+
+    run_id: str = ""
+    succeeded: bool = False
+    metadata: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def run_assets(
+    home: Home,
+    report: Report,
+    selection: Sequence[dg.AssetKey] | None = None,
+    ops_config: Mapping[str, Any] | None = None,
+) -> RunOutcome:
+    """Execute the refresh job, or the part of it that makes `selection`, and wait for its end.
+
+    Raises:
+        LoyaltyError: another run started by `loyalty` is going on in this home.
+    """
+    prepare_dagster(home)
+    try:
+        with FileLock(home.lock("run"), blocking=False):
+            return _run(home, report, selection, ops_config)
+    except Timeout:
+        raise LoyaltyError(
+            f"Another run is going on in {home.root}; wait for its end and run again"
+        ) from None
+
+
+def prepare_dagster(home: Home) -> None:
+    """Make Dagster's folder and its settings."""
+    home.prepare()
+    settings_file = home.dagster / "dagster.yaml"
+    if not settings_file.exists():
+        settings_file.write_text(_DAGSTER_YAML)
+
+
+def _run(
+    home: Home,
+    report: Report,
+    selection: Sequence[dg.AssetKey] | None,
+    ops_config: Mapping[str, Any] | None,
+) -> RunOutcome:
+    invocation = uuid.uuid4().hex
+    outcome = RunOutcome()
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        follower = _Follower(instance, invocation, report, outcome)
+        ended = threading.Event()
+        thread = threading.Thread(target=follower.follow, args=(ended,), daemon=True)
+        thread.start()
+        try:
+            with dg.execute_job(
+                dg.reconstructable(refresh_loyalty_job),
+                instance=instance,
+                run_config={
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    **({"ops": dict(ops_config)} if ops_config else {}),
+                },
+                tags={_INVOCATION_TAG: invocation},
+                asset_selection=list(selection) if selection else None,
+                raise_on_error=False,
+            ) as result:
+                outcome.run_id = result.run_id
+                outcome.succeeded = result.success
+        finally:
+            ended.set()
+            thread.join()
+        follower.catch_up()
+    return outcome
+
+
+class _Follower:
+    """Turns a run's event records into reports and an outcome, each record once."""
+
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        invocation: str,
+        report: Report,
+        outcome: RunOutcome,
+    ) -> None:
+        self._instance = instance
+        self._invocation = invocation
+        self._report = report
+        self._outcome = outcome
+        self._run_id: str | None = None
+        self._cursor: str | None = None
+
+    def follow(self, ended: threading.Event) -> None:
+        while not ended.wait(_POLL_SECONDS):
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Read what has happened since the last call."""
+        if self._run_id is None:
+            runs = self._instance.get_runs(
+                dg.RunsFilter(tags={_INVOCATION_TAG: self._invocation}), limit=1
+            )
+            if not runs:
+                return
+            self._run_id = runs[0].run_id
+        more = True
+        while more:
+            page = self._instance.get_records_for_run(self._run_id, cursor=self._cursor, limit=500)
+            for record in page.records:
+                self._take(record.event_log_entry)
+            self._cursor, more = page.cursor, page.has_more
+
+    def _take(self, entry: dg.EventLogEntry) -> None:
+        step = entry.step_key or ""
+        event = entry.dagster_event
+        if event is None:
+            if step and entry.user_message:
+                self._report(step, "progress", entry.user_message)
+                if int(entry.level) >= logging.WARNING:
+                    self._outcome.warnings.append(entry.user_message)
+            return
+        if event.is_step_start:
+            self._report(step, "started", "")
+        elif event.is_step_success:
+            self._report(step, "succeeded", "")
+        elif event.is_step_skipped:
+            self._report(step, "skipped", "")
+        elif event.is_step_failure:
+            text = _explain(event)
+            self._outcome.failures[step] = text
+            self._report(step, "failed", text)
+        elif event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            self._outcome.metadata[tuple(materialization.asset_key.path)] = {
+                name: value.value for name, value in materialization.metadata.items()
+            }
+
+
+def _explain(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "failed without a message; see the run's log"
