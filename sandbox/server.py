@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
@@ -140,25 +140,30 @@ def running(config: SandboxConfig) -> Iterator[RunningSandbox]:
     Raises:
         SandboxError: the port is taken, or the server did not start within 30 s.
     """
-    sandbox = Sandbox(config)
-    listener = _bind(config)
-    server = _server(sandbox)
-    thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > deadline:
-                raise SandboxError("The sandbox did not start; see the log of uvicorn.", 500)
-            time.sleep(0.005)
-        base_url = f"http://{config.host}:{listener.getsockname()[1]}"
-        with ControlClient(base_url) as control:
-            yield RunningSandbox(base_url, environment(base_url), control)
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)
-        listener.close()
-        sandbox.save()
+    with closing(_bind(config)) as listener:
+        sandbox = Sandbox(config)
+        server = _server(sandbox)
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="sandbox", daemon=True
+        )
+        thread.start()
+        try:
+            _wait_until_started(server, thread)
+            base_url = f"http://{config.host}:{listener.getsockname()[1]}"
+            with ControlClient(base_url) as control:
+                yield RunningSandbox(base_url, environment(base_url), control)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+            sandbox.save()
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise SandboxError("The sandbox did not start; see the log of uvicorn.", 500)
+        time.sleep(0.005)
 
 
 def serve(config: SandboxConfig) -> None:
@@ -167,19 +172,18 @@ def serve(config: SandboxConfig) -> None:
     Raises:
         SandboxError: the port is taken.
     """
-    sandbox = Sandbox(config)
-    gc.freeze()  # the shop stays; a full collection would walk half a million records for nothing
-    listener = _bind(config)
-    logger.info("sandbox at http://%s:%s", config.host, listener.getsockname()[1])
-    # uvicorn stops in order and then raises the signal once more for whoever was there before it.
-    before = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
-    try:
-        _server(sandbox).run(sockets=[listener])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        listener.close()
-        sandbox.save()
+    with closing(_bind(config)) as listener:
+        sandbox = Sandbox(config)
+        gc.freeze()  # the shop stays; a full collection would walk half a million records for it
+        logger.info("sandbox at http://%s:%s", config.host, listener.getsockname()[1])
+        # uvicorn stops in order, then raises the signal once more for whoever was there before.
+        before = {number: signal.signal(number, _stopped) for number in STOP_SIGNALS}
+        try:
+            _server(sandbox).run(sockets=[listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            sandbox.save()
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:

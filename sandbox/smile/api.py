@@ -1,7 +1,7 @@
 """The Smile API: seven read resources over the Smile programme (smile.md §1 to §5).
 
 Pages are serialised once and kept until a record or a switch changes. The key may read only: the
-documented writes answer 403.
+documented writes answer 403. One class, because the resources share switches, caches and programme.
 """
 
 from __future__ import annotations

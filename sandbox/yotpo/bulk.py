@@ -5,6 +5,7 @@ The order is made once and kept until `forget` is called.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.core.calls import Call, Reply, json_reply
@@ -63,8 +64,9 @@ class BulkLists:
             size = min(max(size, 1), largest)
         return size
 
-    def _row(self, member: Member) -> rows.Row:
-        return rows.member_row(member, self._programme, self._switches.values(), is_detailed=False)
+    def _rows(self, members: Sequence[Member]) -> list[rows.Row]:
+        programme, habits = self._programme, self._switches.values()
+        return [rows.member_row(one, programme, habits, is_detailed=False) for one in members]
 
     def _ordered(self) -> tuple[list[Key], list[Member]]:
         if self._sorted is None:
@@ -88,7 +90,7 @@ class BulkLists:
     def recent(self, call: Call) -> Reply:
         keys, members = self._ordered()
         if self._switches["recent_list_key"] == "bare":
-            return json_reply([self._row(member) for member in members])
+            return json_reply(self._rows(members))
         text = call.query.get("page_info")
         position = decode(text) if text else None
         if text and position is None and self._switches["malformed_cursor"] == "error":
@@ -105,7 +107,7 @@ class BulkLists:
         if not is_last:
             keeps = size if self._switches["cursor_keeps_per_page"] else None
             cursor = Position(keys[start + size - 1], keeps).encode()
-        body: dict[str, Any] = {"customers": [self._row(member) for member in chosen]}
+        body: dict[str, Any] = {"customers": self._rows(chosen)}
         info: dict[str, Any] = {"next_page_info": cursor}
         if is_last and self._switches["recent_end"] == "empty":
             info = {"next_page_info": ""}
@@ -133,7 +135,7 @@ class BulkLists:
         since = call.query.get("last_seen_at", "")
         members = [one for one in self._programme.members.values() if one.last_seen_at >= since]
         chosen = members[(page - 1) * size : page * size]
-        body: dict[str, Any] = {"customers": [self._row(member) for member in chosen]}
+        body: dict[str, Any] = {"customers": self._rows(chosen)}
         if self._switches["customers_all"] == "on":
             body["links"] = {"total_pages": max(1, -(-len(members) // size))}
         return json_reply(body)
