@@ -1,6 +1,9 @@
-"""What sqlfluff sees in place of dbt's `adapter`: every dispatched macro is a call of a function of the same name.
+"""What sqlfluff sees in place of dbt's `adapter`.
 
-Owns nothing that runs in a build. The linter's jinja templater knows no adapter, and needs none to judge style.
+Every dispatched macro is a call of a function of the same name.
+
+Owns nothing that runs in a build. The linter's jinja templater knows no adapter, and needs none
+to judge style.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from collections.abc import Callable
 
 
 def dispatch(name: str, _package: str | None = None) -> Callable[..., str]:
-    """A stand-in for the engine's version of a macro: `utc_timestamp('seen_at')` -> `utc_timestamp(seen_at)`."""
+    """A stand-in for the engine's version: `utc_timestamp('seen_at')` -> `utc_timestamp(seen_at)`."""
     if name == "regexp_replace_all":  # its pattern comes without quotes
         return lambda column, *_pattern: f"{name}({column})"
     return lambda *arguments: f"{name}({', '.join(str(argument) for argument in arguments)})"

@@ -15,7 +15,7 @@ def hash(field: str) -> str:  # noqa: A001 - the name is dbt's
 
 def dateadd(datepart: str, interval: object, from_date: str) -> str:
     """Moment some time after another."""
-    return f"date_add({from_date}, {interval})"
+    return f"date_add({from_date}, to_{datepart}s({interval}))"
 
 
 def datediff(first: str, second: str, datepart: str) -> str:

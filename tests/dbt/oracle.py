@@ -1,6 +1,7 @@
-"""The eligibility rules once more, in plain Python and whole numbers, written from the design and not from the SQL.
+"""The eligibility rules once more, in plain Python and whole numbers.
 
-Owns rules 2 to 5 for one member at a time. `decide` takes a balance and a catalogue and says what the marts must hold.
+Written from the design and not from the SQL. Owns rules 2 to 5 for one
+member at a time: `decide` takes a balance and a catalogue and says what the marts must hold.
 """
 
 from __future__ import annotations
@@ -80,9 +81,13 @@ def standing(balance: int, reward: Reward) -> Standing:
     return Standing(reward, eligible, max(cost - points, 0), ratio, spend, value)
 
 
-def decide(balance: int, catalogue: list[Reward]) -> tuple[list[Standing], list[Standing], list[Standing]]:
+def decide(
+    balance: int, catalogue: list[Reward]
+) -> tuple[list[Standing], list[Standing], list[Standing]]:
     """All standings, the eligible ones best first, the others nearest first."""
-    all_of_them = [standing(balance, reward) for reward in catalogue if reward.is_active and reward.is_buyable]
+    all_of_them = [
+        standing(balance, reward) for reward in catalogue if reward.is_active and reward.is_buyable
+    ]
     best = sorted(
         (one for one in all_of_them if one.is_eligible),
         key=lambda one: (
@@ -94,6 +99,11 @@ def decide(balance: int, catalogue: list[Reward]) -> tuple[list[Standing], list[
     )
     upcoming = sorted(
         (one for one in all_of_them if not one.is_eligible),
-        key=lambda one: (one.points_needed, -(one.reward.cost or 0), one.reward.variable, int(one.reward.reward_id)),
+        key=lambda one: (
+            one.points_needed,
+            -(one.reward.cost or 0),
+            one.reward.variable,
+            int(one.reward.reward_id),
+        ),
     )
     return all_of_them, best, upcoming

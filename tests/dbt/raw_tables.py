@@ -1,7 +1,8 @@
-"""The raw tables as extraction leaves them, for tests that start from rows instead of from HTTP.
+"""The raw tables as extraction leaves them, for tests that start from rows.
 
-Owns one declaration (`RAW_TABLES`: schema -> table -> column -> DuckDB type) and the two functions that use it. It must
-not know any model. `create_raw_tables` makes all of them empty; `insert` adds rows given as dicts, absent columns null.
+Owns one declaration (`RAW_TABLES`: schema -> table -> column -> DuckDB type) and the two
+functions that use it. It must not know any model. `create_raw_tables` makes all of them empty;
+`insert` adds rows given as dicts, absent columns null.
 """
 
 from __future__ import annotations
@@ -185,7 +186,9 @@ def create_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for schema, tables in RAW_TABLES.items():
         connection.execute(f"create schema if not exists {schema}")
         for table in tables:
-            columns = ", ".join(f'"{name}" {kind}' for name, kind in columns_of(schema, table).items())
+            columns = ", ".join(
+                f'"{name}" {kind}' for name, kind in columns_of(schema, table).items()
+            )
             connection.execute(f"create table {schema}.{table} ({columns})")
 
 
@@ -203,4 +206,6 @@ def insert(
             raise ValueError(f"{schema}.{table} has no column {sorted(unknown)}")
         names = ", ".join(f'"{name}"' for name in row)
         marks = ", ".join("?" for _ in row)
-        connection.execute(f"insert into {schema}.{table} ({names}) values ({marks})", list(row.values()))
+        connection.execute(
+            f"insert into {schema}.{table} ({names}) values ({marks})", list(row.values())
+        )

@@ -1,4 +1,4 @@
-"""The project's conventions, read from dbt's manifest: layering, names, contracts, descriptions, declared syncs."""
+"""The project's conventions, read from dbt's manifest."""
 
 from __future__ import annotations
 
@@ -12,28 +12,95 @@ import pytest
 from tests.dbt.warehouse import Warehouse
 
 COMMON = [
-    "Program", "Points Balance", "Best Reward Name", "Best Reward Points", "Next Reward Name", "Next Reward Points",
-    "Points To Next Reward", "Next Reward Progress", "Available Rewards", "Available Rewards Count", "Headline",
-    "Tier Name", "Next Tier Name", "Points To Next Tier", "Amount To Next Tier", "Tier Expires At", "Tier At Risk",
-    "Points Expiring", "Points Expire At", "Unused Coupons Count", "Unused Coupon Code", "Unused Coupon Expires At",
-    "Referral URL", "Synced At",
-]  # fmt: skip
+    "Program",
+    "Points Balance",
+    "Best Reward Name",
+    "Best Reward Points",
+    "Next Reward Name",
+    "Next Reward Points",
+    "Points To Next Reward",
+    "Next Reward Progress",
+    "Available Rewards",
+    "Available Rewards Count",
+    "Headline",
+    "Tier Name",
+    "Next Tier Name",
+    "Points To Next Tier",
+    "Amount To Next Tier",
+    "Tier Expires At",
+    "Tier At Risk",
+    "Points Expiring",
+    "Points Expire At",
+    "Unused Coupons Count",
+    "Unused Coupon Code",
+    "Unused Coupon Expires At",
+    "Referral URL",
+    "Synced At",
+]
 SMILE = ["Points Balance", "Referral URL", "VIP Tier Name", "VIP Tier ID", "State"]
-YOTPO = """
-    swell_point_balance swell_points_earned swell_points_expire_at swell_credit_balance swell_has_account swell_name
-    swell_first_name swell_last_name swell_vip_tier_name swell_vip_tier_ends_at swell_vt_ends_at_date swell_referral_link
-    swell_tier_points_earned swell_tier_points_needed swell_tier_amount_spent_cents swell_tier_amount_spend_needed_cents
-    swell_tier_amount_spent swell_tier_amount_spend_needed swell_tier_purchases_made swell_tier_purchases_needed
-    swell_tier_referrals_completed swell_tier_referrals_needed swell_birth_month loyalty_opt_in loyalty_opt_in_date
-    loyalty_next_points_expire_on loyalty_next_points_expire_amount loyalty_nt_points loyalty_nt_amount_cents
-    loyalty_nt_amount_cents_c loyalty_nt_purchases loyalty_nt_referrals loyalty_mt_points loyalty_mt_amount_cents
-    loyalty_mt_amount_cents_c loyalty_mt_purchases loyalty_mt_referrals
-""".split()
-RULE_VENDOR = """
-    Subscriber.FirstName Subscriber.LastName Subscriber.Birthday Yotpo.TotalSpendCents Yotpo.TotalPurchases
-    Yotpo.LastPurchaseAt Yotpo.PerksRedeemed Yotpo.PointsEarned Yotpo.PointsBalance Yotpo.PointsExpireAt Yotpo.LastSeenAt
-    Yotpo.IsMember
-""".split()
+YOTPO = [
+    "swell_point_balance",
+    "swell_points_earned",
+    "swell_points_expire_at",
+    "swell_credit_balance",
+    "swell_has_account",
+    "swell_name",
+    "swell_first_name",
+    "swell_last_name",
+    "swell_vip_tier_name",
+    "swell_vip_tier_ends_at",
+    "swell_vt_ends_at_date",
+    "swell_referral_link",
+    "swell_tier_points_earned",
+    "swell_tier_points_needed",
+    "swell_tier_amount_spent_cents",
+    "swell_tier_amount_spend_needed_cents",
+    "swell_tier_amount_spent",
+    "swell_tier_amount_spend_needed",
+    "swell_tier_purchases_made",
+    "swell_tier_purchases_needed",
+    "swell_tier_referrals_completed",
+    "swell_tier_referrals_needed",
+    "swell_birth_month",
+    "loyalty_opt_in",
+    "loyalty_opt_in_date",
+    "loyalty_next_points_expire_on",
+    "loyalty_next_points_expire_amount",
+    "loyalty_nt_points",
+    "loyalty_nt_amount_cents",
+    "loyalty_nt_amount_cents_c",
+    "loyalty_nt_purchases",
+    "loyalty_nt_referrals",
+    "loyalty_mt_points",
+    "loyalty_mt_amount_cents",
+    "loyalty_mt_amount_cents_c",
+    "loyalty_mt_purchases",
+    "loyalty_mt_referrals",
+]
+RULE_VENDOR = [
+    "Subscriber.FirstName",
+    "Subscriber.LastName",
+    "Subscriber.Birthday",
+    "Yotpo.TotalSpendCents",
+    "Yotpo.TotalPurchases",
+    "Yotpo.LastPurchaseAt",
+    "Yotpo.PerksRedeemed",
+    "Yotpo.PointsEarned",
+    "Yotpo.PointsBalance",
+    "Yotpo.PointsExpireAt",
+    "Yotpo.LastSeenAt",
+    "Yotpo.IsMember",
+]
+
+KLAVIYO_TYPES = {
+    "bigint": "number",
+    "decimal(18,2)": "number",
+    "varchar": "string",
+    "boolean": "boolean",
+    "timestamp": "datetime",
+    "date": "date",
+    "varchar[]": "list",
+}
 
 MAY_READ = {
     "staging": {"source"},
@@ -56,12 +123,16 @@ def manifest(empty_warehouse: Warehouse) -> dict[str, Any]:
 
 
 def folder(node: dict[str, Any]) -> str:
-    return {"source": "source", "snapshot": "snapshots", "seed": "seeds"}.get(node["resource_type"]) or node["fqn"][1]
+    return {"source": "source", "snapshot": "snapshots", "seed": "seeds"}.get(
+        node["resource_type"]
+    ) or node["fqn"][1]
 
 
 def models(manifest: dict[str, Any], *folders: str) -> Iterator[dict[str, Any]]:
     for node in manifest["nodes"].values():
-        if node["resource_type"] in {"model", "snapshot"} and (not folders or folder(node) in folders):
+        if node["resource_type"] in {"model", "snapshot"} and (
+            not folders or folder(node) in folders
+        ):
             yield node
 
 
@@ -88,7 +159,8 @@ def test_every_name_follows_the_pattern_of_its_folder(manifest: dict[str, Any]) 
 def test_every_raw_table_has_exactly_one_staging_model(manifest: dict[str, Any]) -> None:
     staged = sorted(node["name"] for node in models(manifest, "staging"))
     raw = sorted(
-        f"stg_{source['source_name'].removeprefix('raw_')}__{source['name']}" for source in manifest["sources"].values()
+        f"stg_{source['source_name'].removeprefix('raw_')}__{source['name']}"
+        for source in manifest["sources"].values()
     )
     assert staged == raw
 
@@ -108,11 +180,15 @@ def test_the_grain_is_the_first_sentence_of_each_mart(manifest: dict[str, Any]) 
     assert wrong == []
 
 
-def test_marts_and_activation_have_contracts_with_every_column_typed_and_described(manifest: dict[str, Any]) -> None:
+def test_marts_and_activation_have_contracts_with_every_column_typed_and_described(
+    manifest: dict[str, Any],
+) -> None:
     for node in models(manifest, "marts", "activation"):
         assert node["config"]["contract"]["enforced"], node["name"]
         missing = [
-            name for name, column in node["columns"].items() if not column["data_type"] or not column["description"]
+            name
+            for name, column in node["columns"].items()
+            if not column["data_type"] or not column["description"]
         ]
         assert missing == [], node["name"]
 
@@ -124,11 +200,19 @@ def test_every_model_has_a_tested_key(manifest: dict[str, Any]) -> None:
         if node["resource_type"] == "test" and node["test_metadata"]["name"] == "unique_key"
         for parent in node["depends_on"]["nodes"]
     }
-    assert [node["name"] for node in models(manifest) if node["resource_type"] == "model" and node["unique_id"] not in tested] == []
+    assert [
+        node["name"]
+        for node in models(manifest)
+        if node["resource_type"] == "model" and node["unique_id"] not in tested
+    ] == []
 
 
 def test_every_sync_is_declared_once_and_exposed_once(manifest: dict[str, Any]) -> None:
-    exposed = [parent for exposure in manifest["exposures"].values() for parent in exposure["depends_on"]["nodes"]]
+    exposed = [
+        parent
+        for exposure in manifest["exposures"].values()
+        for parent in exposure["depends_on"]["nodes"]
+    ]
     syncs = [node for node in models(manifest, "activation") if node["name"].startswith("sync_")]
     assert sorted(exposed) == sorted(node["unique_id"] for node in syncs)
     declared = {node["name"]: node["config"]["meta"]["sync"] for node in syncs}
@@ -142,7 +226,11 @@ def test_every_sync_is_declared_once_and_exposed_once(manifest: dict[str, Any]) 
 def properties(manifest: dict[str, Any], model: str, key: str) -> dict[str, dict[str, Any]]:
     """Property name -> its column's declaration; every column but the two keys must be one."""
     (node,) = [node for node in models(manifest) if node["name"] == model]
-    columns = [column for name, column in node["columns"].items() if name not in {"email", "may_create_profile", "tags"}]
+    columns = [
+        column
+        for name, column in node["columns"].items()
+        if name not in {"email", "may_create_profile", "tags"}
+    ]
     found = {column["config"]["meta"][key]: column for column in columns}
     assert len(found) == len(columns), "a property is declared twice"
     return found
@@ -150,15 +238,17 @@ def properties(manifest: dict[str, Any], model: str, key: str) -> dict[str, dict
 
 def test_klaviyo_gets_exactly_the_properties_of_the_design(manifest: dict[str, Any]) -> None:
     found = properties(manifest, "sync_klaviyo__profiles", "property")
-    assert list(found) == [f"Loyalty {name}" for name in COMMON] + [f"Smile {name}" for name in SMILE] + YOTPO
+    assert (
+        list(found)
+        == [f"Loyalty {name}" for name in COMMON] + [f"Smile {name}" for name in SMILE] + YOTPO
+    )
     for name, column in found.items():
         meta = column["config"]["meta"]
         assert column["name"] == name.lower().replace(" ", "_")
         assert meta["family"] == ("common" if name.startswith("Loyalty ") else "vendor")
         assert meta.get("compared", True) is (name != "Loyalty Synced At")
-        types = {"bigint": "number", "decimal(18,2)": "number", "varchar": "string", "boolean": "boolean",
-                 "timestamp": "datetime", "date": "date", "varchar[]": "list"}  # fmt: skip
-        assert meta["type"] == types[column["data_type"]]
+
+        assert meta["type"] == KLAVIYO_TYPES[column["data_type"]]
 
 
 def test_rule_gets_exactly_the_fields_of_the_design(manifest: dict[str, Any]) -> None:
@@ -168,7 +258,9 @@ def test_rule_gets_exactly_the_fields_of_the_design(manifest: dict[str, Any]) ->
         meta = column["config"]["meta"]
         assert meta["family"] == ("common" if field.startswith("Loyalty.") else "vendor")
         assert meta.get("never_cleared", False) is field.startswith("Subscriber.")
-        expected = {"timestamp": "datetime", "date": "date", "varchar[]": "multiple"}.get(column["data_type"], "text")
+        expected = {"timestamp": "datetime", "date": "date", "varchar[]": "multiple"}.get(
+            column["data_type"], "text"
+        )
         assert meta["type"] == expected
     (node,) = [node for node in models(manifest) if node["name"] == "sync_rule__subscribers"]
     assert node["columns"]["tags"]["config"]["meta"] == {"tags": True}

@@ -16,7 +16,11 @@ SUBSCRIBER = "select * from activation.sync_rule__subscribers where email = ?"
 
 def filled(row: dict[str, Any], *prefixes: str) -> dict[str, Any]:
     """The columns with one of the prefixes that have a value."""
-    return {name: value for name, value in row.items() if name.startswith(prefixes) and value is not None}
+    return {
+        name: value
+        for name, value in row.items()
+        if name.startswith(prefixes) and value is not None
+    }
 
 
 def test_a_build_without_any_row_succeeds_and_makes_every_table(empty_warehouse: Warehouse) -> None:
@@ -51,13 +55,13 @@ def test_a_member_arrives_with_everything(shop: Warehouse) -> None:
         "loyalty_tier_name": "Silver",
         "loyalty_next_tier_name": "Gold",
         "loyalty_points_to_next_tier": 200,
-        "loyalty_tier_expires_at": datetime(2026, 12, 31, 23, 59, 59),
+        "loyalty_tier_expires_at": datetime.fromisoformat("2026-12-31 23:59:59"),
         "loyalty_tier_at_risk": True,
         "loyalty_unused_coupons_count": 2,
         "loyalty_unused_coupon_code": "AVA-2",
-        "loyalty_unused_coupon_expires_at": datetime(2026, 11, 22, 23, 59, 59),
+        "loyalty_unused_coupon_expires_at": datetime.fromisoformat("2026-11-22 23:59:59"),
         "loyalty_referral_url": "https://i.refs.cc/100",
-        "loyalty_synced_at": datetime(2026, 11, 21, 6, 0),
+        "loyalty_synced_at": datetime.fromisoformat("2026-11-21 06:00:00"),
     }
 
 
@@ -73,16 +77,28 @@ def test_zero_is_a_value_and_an_empty_list_too(shop: Warehouse) -> None:
 
 
 def test_a_balance_equal_to_the_price_is_eligible_with_nothing_needed(shop: Warehouse) -> None:
-    row = shop.row("select * from marts.fct_reward_eligibility where member_id = '111' and reward_id = '9'")
-    assert (row["is_eligible"], row["points_needed"], row["progress_ratio"]) == (True, 0, Decimal("1.0000"))
+    row = shop.row(
+        "select * from marts.fct_reward_eligibility where member_id = '111' and reward_id = '9'"
+    )
+    assert (row["is_eligible"], row["points_needed"], row["progress_ratio"]) == (
+        True,
+        0,
+        Decimal("1.0000"),
+    )
     assert row["affordable_value"] == Decimal("5.0000")
 
 
 @pytest.mark.parametrize(
     ("email", "expected"),
     [
-        ("candidate@shop.test", {"smile_state": "candidate", "loyalty_unused_coupons_count": 1,
-                                 "loyalty_unused_coupon_code": "CANDIDATE"}),
+        (
+            "candidate@shop.test",
+            {
+                "smile_state": "candidate",
+                "loyalty_unused_coupons_count": 1,
+                "loyalty_unused_coupon_code": "CANDIDATE",
+            },
+        ),
         ("disabled@shop.test", {"smile_state": "disabled"}),
         ("paused@shop.test", {"smile_state": "paused"}),
         ("guest@shop.test", {"loyalty_opt_in": False}),
@@ -101,10 +117,15 @@ def test_whoever_is_no_member_keeps_the_state_and_at_most_the_coupons(
 
 def test_a_member_without_an_email_is_counted_but_has_no_profile(shop: Warehouse) -> None:
     assert shop.row("select count(*) as n from marts.dim_members where email is null") == {"n": 2}
-    assert shop.row("select count(*) as n from activation.sync_klaviyo__profiles where email is null or email = ''") == {"n": 0}
+    assert shop.row(
+        "select count(*) as n from activation.sync_klaviyo__profiles "
+        "where email is null or email = ''"
+    ) == {"n": 0}
 
 
-def test_the_higher_balance_speaks_for_a_shared_email_and_the_other_is_listed(shop: Warehouse) -> None:
+def test_the_higher_balance_speaks_for_a_shared_email_and_the_other_is_listed(
+    shop: Warehouse,
+) -> None:
     assert shop.row(PROFILE, "shared@shop.test")["loyalty_points_balance"] == 900
     assert shop.rows("select * from sync.conflicts") == [
         {
@@ -117,11 +138,15 @@ def test_the_higher_balance_speaks_for_a_shared_email_and_the_other_is_listed(sh
     ]
 
 
-def test_both_programmes_fill_their_own_names_and_the_first_one_the_common_ones(shop: Warehouse) -> None:
+def test_both_programmes_fill_their_own_names_and_the_first_one_the_common_ones(
+    shop: Warehouse,
+) -> None:
     profile = shop.row(PROFILE, "both@shop.test")
     assert profile["loyalty_program"] == "smile"
     assert profile["loyalty_points_balance"] == 30
-    assert filled(profile, "swell_", "loyalty_opt", "loyalty_nt", "loyalty_mt", "loyalty_next_points") == {
+    assert filled(
+        profile, "swell_", "loyalty_opt", "loyalty_nt", "loyalty_mt", "loyalty_next_points"
+    ) == {
         "swell_point_balance": 455,
         "swell_points_earned": 850,
         "swell_points_expire_at": "2027-03-01T10:00:00Z",
@@ -153,7 +178,9 @@ def test_both_programmes_fill_their_own_names_and_the_first_one_the_common_ones(
     }
 
 
-def test_the_common_names_come_from_a_programme_in_which_the_person_is_a_member(shop: Warehouse) -> None:
+def test_the_common_names_come_from_a_programme_in_which_the_person_is_a_member(
+    shop: Warehouse,
+) -> None:
     profile = shop.row(PROFILE, "left@shop.test")
     assert profile["smile_state"] == "candidate"
     assert profile["smile_points_balance"] is None
@@ -165,9 +192,15 @@ def test_the_common_names_come_from_a_programme_in_which_the_person_is_a_member(
 
 
 def test_rule_gets_tags_for_membership_and_tier(shop: Warehouse) -> None:
-    assert shop.row(SUBSCRIBER, "ava@shop.test")["tags"] == ["loyalty-member", "loyalty-tier-silver"]
+    assert shop.row(SUBSCRIBER, "ava@shop.test")["tags"] == [
+        "loyalty-member",
+        "loyalty-tier-silver",
+    ]
     assert shop.row(SUBSCRIBER, "zero@shop.test")["tags"] == ["loyalty-member"]
-    assert shop.row(SUBSCRIBER, "élan@shop.test")["tags"] == ["loyalty-member", "loyalty-tier-élite-co"]
+    assert shop.row(SUBSCRIBER, "élan@shop.test")["tags"] == [
+        "loyalty-member",
+        "loyalty-tier-élite-co",
+    ]
 
 
 def test_rule_gets_yotpo_fields_and_no_birthday_without_a_year(shop: Warehouse) -> None:
@@ -178,12 +211,15 @@ def test_rule_gets_yotpo_fields_and_no_birthday_without_a_year(shop: Warehouse) 
         "yotpo_perks_redeemed": 3,
         "yotpo_points_earned": 850,
         "yotpo_points_balance": 455,
-        "yotpo_points_expire_at": datetime(2027, 3, 1, 10, 0),
-        "yotpo_last_seen_at": datetime(2026, 11, 10, 18, 41, 13),
+        "yotpo_points_expire_at": datetime.fromisoformat("2027-03-01 10:00:00"),
+        "yotpo_last_seen_at": datetime.fromisoformat("2026-11-10 18:41:13"),
         "yotpo_is_member": True,
     }
     ava = shop.row(SUBSCRIBER, "ava@shop.test")
-    assert filled(ava, "subscriber_") == {"subscriber_first_name": "Ava", "subscriber_last_name": "Chen"}
+    assert filled(ava, "subscriber_") == {
+        "subscriber_first_name": "Ava",
+        "subscriber_last_name": "Chen",
+    }
     assert shop.row(SUBSCRIBER, "guest@shop.test")["yotpo_is_member"] is False
 
 
@@ -193,21 +229,49 @@ def test_the_yotpo_ledger_is_the_history_of_the_latest_reading(shop: Warehouse) 
         "from marts.fct_points_transactions where program = 'yotpo' order by 1"
     )
     assert rows == [
-        {"transaction_id": "a", "points_change": 605, "transaction_kind": "earn", "is_order_earn": True, "coupon_code": None},
-        {"transaction_id": "b", "points_change": -150, "transaction_kind": "redeem", "is_order_earn": False, "coupon_code": "CODE-15"},
+        {
+            "transaction_id": "a",
+            "points_change": 605,
+            "transaction_kind": "earn",
+            "is_order_earn": True,
+            "coupon_code": None,
+        },
+        {
+            "transaction_id": "b",
+            "points_change": -150,
+            "transaction_kind": "redeem",
+            "is_order_earn": False,
+            "coupon_code": "CODE-15",
+        },
     ]
-    coupon = shop.row("select code, status, value_amount from marts.fct_coupons where program = 'yotpo'")
+    coupon = shop.row(
+        "select code, status, value_amount from marts.fct_coupons where program = 'yotpo'"
+    )
     assert coupon == {"code": "CODE-15", "status": "untracked", "value_amount": Decimal("15.00")}
 
 
 def test_unknown_ledger_texts_go_by_sign_and_are_listed(shop: Warehouse) -> None:
     assert shop.rows("select * from marts.audit_points_descriptions order by description") == [
-        {"program": "smile", "description": "Danced on a table", "transaction_kind": "earn", "transaction_count": 1, "net_points": 499},
-        {"program": "smile", "description": "Fell off it", "transaction_kind": "adjust", "transaction_count": 1, "net_points": -1},
+        {
+            "program": "smile",
+            "description": "Danced on a table",
+            "transaction_kind": "earn",
+            "transaction_count": 1,
+            "net_points": 499,
+        },
+        {
+            "program": "smile",
+            "description": "Fell off it",
+            "transaction_kind": "adjust",
+            "transaction_count": 1,
+            "net_points": -1,
+        },
     ]
 
 
-def test_the_ledger_audit_lists_members_whose_history_is_known_and_does_not_tie(shop: Warehouse) -> None:
+def test_the_ledger_audit_lists_members_whose_history_is_known_and_does_not_tie(
+    shop: Warehouse,
+) -> None:
     differences = {
         row["member_id"]: row["difference_points"]
         for row in shop.rows("select * from marts.audit_points_ledger where program = 'smile'")
@@ -219,7 +283,9 @@ def test_the_ledger_audit_lists_members_whose_history_is_known_and_does_not_tie(
 
 
 def test_earning_rules_say_what_is_earned_and_end_with_their_date(shop: Warehouse) -> None:
-    rules = {row["earning_rule_id"]: row for row in shop.rows("select * from marts.dim_earning_rules")}
+    rules = {
+        row["earning_rule_id"]: row for row in shop.rows("select * from marts.dim_earning_rules")
+    }
     assert rules["7"]["reward_text"] == "5 Coins / 1 USD"
     assert rules["7"]["restricted_to_tier_ids"] == ["2", "3"]
     assert rules["8"]["reward_text"] == "1 Coin"
@@ -230,20 +296,27 @@ def test_earning_rules_say_what_is_earned_and_end_with_their_date(shop: Warehous
 
 def test_rewards_that_cannot_be_bought_are_known_but_in_no_eligibility_row(shop: Warehouse) -> None:
     rewards = {row["reward_id"]: row for row in shop.rows("select * from marts.dim_rewards")}
-    assert [identifier for identifier, row in sorted(rewards.items()) if not row["is_buyable"]] == ["12", "22"]
+    assert [identifier for identifier, row in sorted(rewards.items()) if not row["is_buyable"]] == [
+        "12",
+        "22",
+    ]
     assert rewards["9"]["discount_type"] == "fixed_amount"
     assert rewards["9"]["discount_value"] == Decimal("5.00")
     assert rewards["10"]["discount_type"] == "free_shipping"
     assert rewards["11"]["discount_type"] == "unknown"
     assert rewards["23"]["variable_step_value"] == Decimal("0.005000")
-    assert rewards["9"]["first_seen_at"] == datetime(2026, 11, 21, 5, 0)
+    assert rewards["9"]["first_seen_at"] == datetime.fromisoformat("2026-11-21 05:00:00")
     listed = shop.rows("select distinct reward_id from marts.fct_reward_eligibility")
     assert {row["reward_id"] for row in listed} == {"9", "10", "11", "13", "21", "23"}
 
 
-def test_headlines_are_written_in_the_language_and_money_of_the_shop(shop: Warehouse, tmp_path: Any) -> None:
+def test_headlines_are_written_in_the_language_and_money_of_the_shop(
+    shop: Warehouse, tmp_path: Any
+) -> None:
     del tmp_path
     shop.build("--select", "int_loyalty__labels_chosen", "fct_member_rewards", language="sv")
-    row = shop.row("select headline_text from marts.fct_member_rewards where member_id = 'both@shop.test'")
+    row = shop.row(
+        "select headline_text from marts.fct_member_rewards where member_id = 'both@shop.test'"
+    )
     assert row["headline_text"] == "Byt 455 poäng mot Any amount"
     shop.build("--select", "int_loyalty__labels_chosen", "fct_member_rewards")

@@ -1,7 +1,8 @@
-"""A throw-away warehouse: raw tables from hand-written rows, built by the real dbt project in its own folder.
+"""A throw-away warehouse: hand-written raw rows, built by the real dbt project.
 
-Owns the calls of dbt for tests and the clock they use. It must not know any rule of the models. `Warehouse.build` runs
-dbt in a process of its own, with target, logs and database below one folder, so that nothing is left in the checkout.
+Owns the calls of dbt for tests and the clock they use. It must not know any rule of the models.
+`Warehouse.build` runs dbt in a process of its own, with target, logs and database below one
+folder, so that nothing is left in the checkout.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Warehouse:
         )
 
     def build(self, *arguments: str, **variables: Any) -> str:
-        """Run `dbt build` as production does and return its output; a failure is an AssertionError with that output."""
+        """Run `dbt build` as production does; a failure is an AssertionError with dbt's output."""
         return self.dbt("build", "--exclude-resource-types", "unit_test", *arguments, **variables)
 
     def dbt(self, command: str, *arguments: str, **variables: Any) -> str:

@@ -25,7 +25,7 @@ matches as (
         patterns.is_order_earn,
         row_number() over (
             partition by descriptions.vendor, descriptions.description
-            order by patterns.priority, length(patterns.pattern) desc, patterns.pattern
+            order by patterns.priority asc, length(patterns.pattern) desc, patterns.pattern asc
         ) as match_number
     from descriptions
     inner join patterns

@@ -1,3 +1,6 @@
+{#- A table, because ledger, coupons and members read it. -#}
+{{ config(materialized='table') }}
+
 with items as (
     select
         *,
