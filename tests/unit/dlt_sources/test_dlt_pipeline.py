@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -169,3 +170,14 @@ def test_importing_a_source_touches_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_both_vendors_extract_side_by_side_in_one_process(warehouse: Warehouse) -> None:
+    three_transactions(warehouse)
+    warehouse.fake.records["/yotpo/customers/recent"] = [{"email": "ava@shop.invalid"}]
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(pool.map(warehouse.extract, ["smile", "yotpo"]))
+    assert counts[0]["points_transactions"] == 3
+    assert counts[1]["customers"] == 1
+    assert warehouse.load("smile")["points_transactions"] == 3
+    assert warehouse.load("yotpo")["customers"] == 1
