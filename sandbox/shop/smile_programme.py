@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox.shop import smile_catalogue as catalogue
 from sandbox.shop.agenda import DAY_MS, Agenda, end_stamp, plus_days, stamp
-from sandbox.shop.dice import below, code, unit
+from sandbox.shop.dice import below, code, mix, unit
 from sandbox.shop.history import History, Purchase
 from sandbox.shop.people import YEARLESS, Person
 from sandbox.shop.smile_catalogue import CouponKind
@@ -181,7 +181,7 @@ class SmileProgramme:
         if customer.state != "member":
             return
         for coupon in customer.coupons:
-            if self._is_usable(coupon, day, ms) and self._dice(coupon.id, day, 63) < 0.55:
+            if self._is_usable(coupon, day, ms) and self._dice(coupon.lot, day, 63) < 0.55:
                 self._use(day, ms, customer, coupon)
                 break
         points = purchase.cents * catalogue.POINTS_PER_DOLLAR // 100
@@ -272,7 +272,9 @@ class SmileProgramme:
         if product["exchange_type"] == "variable":
             step = product["variable_points_step"]
             most = min(balance, product["variable_points_max"] or balance) // step
-            price = step * (price // step + below(most - price // step + 1, customer.id, day, 74))
+            price = step * (
+                price // step + below(most - price // step + 1, customer.number, day, 74)
+            )
         kind = catalogue.COUPONS[product["id"]]
         name = kind.name
         if product["exchange_type"] == "variable":
@@ -295,6 +297,7 @@ class SmileProgramme:
         moment = stamp(day, ms)
         coupon = Coupon(
             id=self._coupon_id,
+            lot=mix(self._salt, customer.number, len(customer.coupons)),
             customer_id=customer.id,
             name=name or kind.name,
             code=None,
@@ -310,7 +313,7 @@ class SmileProgramme:
         self.coupons.append(coupon)
         customer.coupons.append(coupon)
         if kind.starts_pending:
-            wait = 1 + below(5, coupon.id, 76)
+            wait = 1 + below(5, coupon.lot, 76)
             self._agenda.add(day + wait, ms, self._fulfil, customer, coupon, kind)
         else:
             self._fulfil(day, ms, customer, coupon, kind)
@@ -322,18 +325,18 @@ class SmileProgramme:
         if coupon.status != "pending":
             return
         moment = stamp(day, ms)
-        luck = self._dice(coupon.id, 77)
+        luck = self._dice(coupon.lot, 77)
         coupon.updated_at = moment
         if kind.starts_pending and luck < 0.08:
             coupon.status = "failed"
             self._give_back(day, ms, customer, coupon)
             return
         coupon.status = "issued"
-        coupon.code = f"{kind.prefix}-{code(12, self._salt, coupon.id, 78)}"
+        coupon.code = f"{kind.prefix}-{code(12, self._salt, coupon.lot, 78)}"
         if kind.days is not None:
             coupon.expires_at = f"{plus_days(moment, kind.days)[:10]}T23:59:59.999Z"
         if coupon.points and luck > 0.98:
-            wait = 1 + below(9, coupon.id, 79)
+            wait = 1 + below(9, coupon.lot, 79)
             self._agenda.add(day + wait, ms, self._cancel, customer, coupon)
 
     def _cancel(self, day: int, ms: int, customer: Customer, coupon: Coupon) -> None:
@@ -501,6 +504,7 @@ class SmileProgramme:
         moment = end_stamp(self.day)
         coupon = Coupon(
             id=self._coupon_id,
+            lot=mix(self._salt, customer.number, len(customer.coupons)),
             customer_id=customer.id,
             name=fields.get("name", "$5 off coupon"),
             code=fields.get("code", f"hand-{self._coupon_id}"),

@@ -21,9 +21,10 @@ class Transaction:
 
 @dataclass(slots=True)
 class Coupon:
-    """A reward fulfilment."""
+    """A reward fulfilment; `lot` decides its fate (see dice)."""
 
     id: int
+    lot: int
     customer_id: int
     name: str
     code: str | None

@@ -57,12 +57,15 @@ def test_two_days_one_by_one_are_the_same_as_two_days_at_once() -> None:
 def test_a_hand_made_change_moves_nobody_else() -> None:
     touched, untouched = Desk(customers=400), Desk(customers=400)
     changed = next(iter(touched.shop.smile.customers))
-    touched.control("PATCH", f"/smile/customers/{changed}", {"points_balance": 0})
-    touched.advance(20)
-    untouched.advance(20)
+    touched.control("PATCH", f"/smile/customers/{changed}", {"points_balance": 9000})
+    touched.control("POST", f"/smile/customers/{changed}/coupons", {})
+    touched.advance(90)
+    untouched.advance(90)
     for number, customer in untouched.shop.smile.customers.items():
         if number != changed:
-            assert touched.shop.smile.customers[number].points_balance == customer.points_balance
+            other = touched.shop.smile.customers[number]
+            assert other.points_balance == customer.points_balance
+            assert [one.code for one in other.coupons] == [one.code for one in customer.coupons]
 
 
 def test_ids_grow_with_time_and_nothing_lies_after_now(desk: Desk) -> None:
@@ -152,7 +155,9 @@ def test_smile_has_every_situation(desk: Desk) -> None:
         ("issued", "used"), ("issued", "unused"), ("issued", "untracked"),
         ("pending", "unused"), ("cancelled", "unused"), ("failed", "unused"),
     }  # fmt: skip
-    unused = [one for one in smile.coupons if (one.status, one.usage_status) == ("issued", "unused")]
+    unused = [
+        one for one in smile.coupons if (one.status, one.usage_status) == ("issued", "unused")
+    ]
     assert any(one.expires_at is None for one in unused)
     assert any(one.expires_at is not None and one.expires_at < NOW for one in unused)
     assert any(one.expires_at is not None and one.expires_at > NOW for one in unused)
