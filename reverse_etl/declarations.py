@@ -119,8 +119,8 @@ def sync_spec(manifest: Mapping[str, Any], model: str, families: Collection[str]
     properties: list[Property] = []
     tags_column: str | None = None
     for column, entry in node.get("columns", {}).items():
-        meta = _meta(entry).get(destination)
-        if not isinstance(meta, Mapping):
+        meta = _meta(entry)
+        if not meta:
             continue
         if meta.get("tags"):
             tags_column = str(column)
@@ -162,7 +162,7 @@ def _property(model: str, destination: str, column: str, meta: Mapping[str, Any]
     if missing:
         raise ConfigurationError(
             f"sync model {model}: column {column} lacks {', '.join(missing)} in "
-            f"meta.{destination}. Add them in the yml"
+            "its meta. Add them in the yml"
         )
     return Property(
         column=column,

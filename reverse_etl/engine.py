@@ -102,8 +102,7 @@ def settle_jobs(
     if not ledger.path.exists():
         return 0
     with ledger.exclusive(scope):
-        ledger.fold(scope, now)
-        found = ledger.open_jobs(scope)
+        found = ledger.fold(scope, now)
         if not found:
             return 0
         jobs = _Jobs(destination, ledger, scope, settings)

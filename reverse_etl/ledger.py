@@ -331,11 +331,14 @@ class Ledger:
                 [scope.destination, scope.object_name] * 2,
             )
 
-    def fold(self, scope: Scope, now: datetime) -> None:
+    def fold(self, scope: Scope, now: datetime) -> list[OpenJob]:
         """Make `profiles` current: settled deliveries, and what a crash left without an answer.
 
         Rows of a job that is still open stay in `deliveries`; rows that left without a job and
         without an answer count as unknown, so they are planned again.
+
+        Returns:
+            jobs that were submitted and not settled, oldest first.
         """
         with self.open() as db:
             db.execute(
@@ -346,14 +349,9 @@ class Ledger:
                 """,
                 [_utc(now), scope.destination, scope.object_name],
             )
-            db.execute(
-                """
-                update runs set status = 'failed', finished_at = ?
-                where status = 'running' and destination = ? and object = ?
-                """,
-                [_utc(now), scope.destination, scope.object_name],
-            )
+            db.execute(_CLOSE_BROKEN_RUNS, [_utc(now), scope.destination, scope.object_name])
             _fold(db, scope)
+            return _open_jobs(db, scope)
 
     def refresh(self, scope: Scope, rows: pa.Table) -> None:
         """Rows found equal by value: remember the new hash, leave an old refusal behind.
@@ -378,15 +376,7 @@ class Ledger:
     def open_jobs(self, scope: Scope) -> list[OpenJob]:
         """Jobs that were submitted and not settled, oldest first."""
         with self.open() as db:
-            rows = db.execute(
-                """
-                select job_id, run_id, submitted_at, row_count from jobs
-                where status = 'submitted' and destination = ? and object = ?
-                order by submitted_at, job_id
-                """,
-                [scope.destination, scope.object_name],
-            ).fetchall()
-        return [OpenJob(*row) for row in rows]
+            return _open_jobs(db, scope)
 
     def job_emails(self, scope: Scope, job_id: str) -> list[str]:
         """E-mails of a job's unsettled rows, by place in its request."""
@@ -421,6 +411,46 @@ class Ledger:
             write_exports(db, connection, schema)
 
 
+# A run that never ended: its counters come from its deliveries, the rest was not attempted.
+_CLOSE_BROKEN_RUNS = """
+update runs set
+    status = 'failed',
+    finished_at = ?,
+    attempted_count = counted.attempted,
+    accepted_count = counted.accepted,
+    rejected_count = counted.rejected,
+    invalid_count = counted.invalid,
+    aborted_count = runs.planned_count - counted.accepted - counted.rejected
+        - counted.invalid - counted.waiting
+from (
+    select r.run_id, r.destination, r.object, r.operation,
+        count(*) filter (d.was_sent) as attempted,
+        count(*) filter (d.state = 'accepted') as accepted,
+        count(*) filter (d.state = 'rejected') as rejected,
+        count(*) filter (d.state = 'invalid') as invalid,
+        count(*) filter (d.state = 'sent') as waiting
+    from runs as r
+    left join deliveries as d using (run_id, destination, object, operation)
+    group by all
+) as counted
+where runs.status = 'running' and runs.destination = ? and runs.object = ?
+    and counted.run_id = runs.run_id and counted.destination = runs.destination
+    and counted.object = runs.object and counted.operation = runs.operation
+"""
+
+
+def _open_jobs(db: duckdb.DuckDBPyConnection, scope: Scope) -> list[OpenJob]:
+    rows = db.execute(
+        """
+        select job_id, run_id, submitted_at, row_count from jobs
+        where status = 'submitted' and destination = ? and object = ?
+        order by submitted_at, job_id
+        """,
+        [scope.destination, scope.object_name],
+    ).fetchall()
+    return [OpenJob(*row) for row in rows]
+
+
 def _fold(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     """Deliveries with an outcome -> profiles, then forget them. Set based, one pass.
 
@@ -428,6 +458,12 @@ def _fold(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     otherwise the vendor's state is what it was.
     """
     scoped = [scope.destination, scope.object_name]
+    found = db.execute(
+        "select 1 from deliveries where state <> 'sent' and destination = ? and object = ? limit 1",
+        scoped,
+    ).fetchone()
+    if found is None:
+        return
     db.execute(
         f"""
         create or replace temp table settled as

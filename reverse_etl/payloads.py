@@ -100,7 +100,8 @@ DIALECTS: Mapping[str, Dialect] = {
         },
         body=_no_body,
         # Bulk import ignores null, so a row with a clear goes through profile-import, alone.
-        lane="case when has_clear then 'single' else 'bulk' end",
+        # So does one that must exist: whether it does is asked first.
+        lane="case when has_clear or must_exist then 'single' else 'bulk' end",
         group="''",
         too_large=_klaviyo_too_large,
     ),

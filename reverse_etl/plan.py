@@ -6,7 +6,6 @@ e-mails and payloads, so a plan's repr shows counts only.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -196,8 +195,12 @@ def plan_sync(published: Path, ledger: Ledger, spec: SyncSpec, now: datetime, ru
             f"there is no published file {Path(published).name}. Run build and publish first"
         )
     scope = Scope(spec.destination, spec.object_name)
-    with suppress(LedgerBusyError), ledger.exclusive(scope):
-        ledger.fold(scope, now)
+    try:
+        with ledger.exclusive(scope):
+            ledger.fold(scope, now)
+    except LedgerBusyError:  # looking at a plan is allowed while another sync runs
+        with ledger.open():
+            pass  # makes and migrates the file, so that it can be attached read-only
     connection = duckdb.connect(":memory:")
     try:
         connection.execute("set timezone = 'UTC'")
@@ -211,8 +214,6 @@ def plan_sync(published: Path, ledger: Ledger, spec: SyncSpec, now: datetime, ru
 def _compute(
     connection: duckdb.DuckDBPyConnection, published: Path, ledger: Ledger, spec: SyncSpec
 ) -> tuple[dict[str, int], dict[str, OperationCounts]]:
-    with ledger.open():
-        pass  # makes and migrates the file, so that it can be attached read-only
     connection.execute(f"attach {_path(published)} as published (read_only)")
     try:
         sql = PlanSql(spec, _column_types(connection, spec))

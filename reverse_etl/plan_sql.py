@@ -175,7 +175,8 @@ with patched as (
         {" or ".join(clears) or "false"} as has_clear,
         {" or ".join(changed)} as is_changed,
         {" or ".join(has_value)} as has_value,
-        accepted <> '{{}}' as is_touched
+        accepted <> '{{}}' as is_touched,
+        not is_known and not may_create as must_exist
     from differences
 )
 select
@@ -206,7 +207,7 @@ select
     tags_remove,
     payload_hash,
     cast(attempt_count as integer) as attempt_count,
-    not is_known and not may_create as must_exist,
+    must_exist,
     state
 from patched"""
 

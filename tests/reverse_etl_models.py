@@ -89,9 +89,10 @@ def manifest() -> dict[str, Any]:
     for place, (destination, model) in enumerate(MODELS.items(), start=1):
         columns: dict[str, Any] = {"email": {"name": "email", "config": {"meta": {}}}}
         for column, metas in COLUMNS.items():
-            columns[column] = {"name": column, "config": {"meta": {destination: metas[place]}}}
+            meta = dict(metas[place])  # type: ignore[arg-type]
+            columns[column] = {"name": column, "config": {"meta": meta}}
         if destination == "rule":
-            columns["tags"] = {"name": "tags", "config": {"meta": {"rule": {"tags": True}}}}
+            columns["tags"] = {"name": "tags", "config": {"meta": {"tags": True}}}
         declared = {"destination": destination, "object": OBJECTS[destination], "key": "email"}
         nodes[f"model.loyalty.{model}"] = {
             "resource_type": "model",

@@ -31,7 +31,13 @@ from reverse_etl.destinations.base import (
 )
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.plan import PlannedRow
-from vendor_http import ApiClient, RateLimit, RequestRefusedError, VendorUnavailableError
+from vendor_http import (
+    ApiClient,
+    ConfigurationError,
+    RateLimit,
+    RequestRefusedError,
+    VendorUnavailableError,
+)
 
 BASE_URL = "https://app.rule.io"
 SUBSCRIBERS = "/api/v2/subscribers"
@@ -160,6 +166,11 @@ class RuleSubscribers:
             try:
                 suppressed = self._upsert(part)
             except RequestRefusedError as refusal:
+                if refusal.status in (404, 405, 410, 415):
+                    # No row can cause these: upserts find nobody, and digit-only tags never leave.
+                    raise ConfigurationError(
+                        f"Rule refuses upserts with {refusal.status}. Check RULE_BASE_URL"
+                    ) from None
                 if len(part) == 1:
                     yield Settled((_refused(part[0].email, refusal),))
                     continue
