@@ -58,7 +58,7 @@ SINGLE_ROWS = 100
 SINGLE_THREADS = 8
 # A refused bulk request is repaired and sent again at most this often; after that its rows are
 # rejected together. Klaviyo names all bad rows at once, so one repair is the rule.
-REPAIRS = 12
+REPAIRS = 20
 ERROR_PAGE = 100
 
 _HEAD = b'{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":['

@@ -272,6 +272,17 @@ def test_rows_that_a_400_names_are_set_aside_and_the_rest_arrives(
     assert found == [(bad, "invalid_email")]
 
 
+def test_a_bulk_request_that_is_too_large_is_halved(
+    klaviyo: Vendor, ledger: Ledger, tmp_path: Path
+) -> None:
+    too_large = {"status": 413, "next": 1, "operation": POST["klaviyo"]}
+    klaviyo.control.faults("klaviyo", error=too_large)
+    result = run(publish(tmp_path / "p.duckdb", crowd(5)), ledger, klaviyo.destination(), "first")
+    assert_tied(result)
+    assert result.total("accepted") == 5
+    assert klaviyo.control.requests("klaviyo")["operations"][POST["klaviyo"]] == 3
+
+
 def test_rule_isolates_a_refused_row_and_never_nears_the_error_breaker(
     rule: Vendor, ledger: Ledger, tmp_path: Path
 ) -> None:
