@@ -87,7 +87,7 @@ def _properties(manifest: Mapping[str, Any]) -> str:
         parts.append(f"\n## {sync['destination'].title()}: {sync['object']}\n\n{_prose(node)}\n\n")
         parts.append("| name | type | family | meaning |\n|---|---|---|---|\n")
         for column in node["columns"].values():
-            meta = column["config"]["meta"].get(sync["destination"], {})
+            meta = column["config"]["meta"]
             if name := meta.get("property") or meta.get("field"):
                 parts.append(f"| {name} | {meta['type']} | {meta['family']} | {_prose(column)} |\n")
     return "".join(parts)
