@@ -1,9 +1,7 @@
 """What sqlfluff sees in place of dbt's `adapter`.
 
-Every dispatched macro is a call of a function of the same name.
-
-Owns nothing that runs in a build. The linter's jinja templater knows no adapter, and needs none
-to judge style.
+Every dispatched macro becomes a call of a function of the same name. Owns nothing that runs in a
+build: the linter's jinja templater knows no adapter, and needs none to judge style.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from collections.abc import Callable
 
 
 def dispatch(name: str, _package: str | None = None) -> Callable[..., str]:
-    """A stand-in for the engine's version: `utc_timestamp('seen_at')` -> `utc_timestamp(seen_at)`."""
+    """A stand-in for the engine's version: `iso_text('at')` becomes `iso_text(at)`."""
     if name == "regexp_replace_all":  # its pattern comes without quotes
         return lambda column, *_pattern: f"{name}({column})"
     return lambda *arguments: f"{name}({', '.join(str(argument) for argument in arguments)})"

@@ -274,3 +274,8 @@ def test_unit_tests_are_named_as_sentences(manifest: dict[str, Any]) -> None:
 
 def test_telemetry_is_off(manifest: dict[str, Any]) -> None:
     assert manifest["metadata"]["send_anonymous_usage_stats"] is False
+
+
+def test_every_dbt_unit_test_passes(empty_warehouse: Warehouse) -> None:
+    output = empty_warehouse.dbt("test", "--select", "test_type:unit")
+    assert re.search(r"PASS=[1-9][0-9] WARN=0 ERROR=0 SKIP=0", output)

@@ -90,7 +90,7 @@ select
         'regain': to_json_value('regain_threshold'),
     }) }} as thresholds,
     {{ try_cast('points_multiplier', 'decimal(9, 4)') }} as points_multiplier,
-    cast(null as json) as perks,
+    {{ to_json_value("null") }} as perks,
     {{ json_object_of({'points': 'points_reward', 'coupon': 'coupon_reward'}) }} as entry_rewards,
     is_active,
     {%- for kind in ['entry', 'retain'] %}
