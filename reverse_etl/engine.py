@@ -11,13 +11,10 @@ or waits for its job.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from reverse_etl.batches import batch_rows
 from reverse_etl.declarations import SyncSpec
@@ -29,9 +26,11 @@ from reverse_etl.destinations.base import (
     Settled,
     Submitted,
 )
-from reverse_etl.ledger import DELIVERY_SCHEMA, OUTCOME_SCHEMA, Ledger, Scope
-from reverse_etl.plan import Plan, PlannedRow, plan_sync
+from reverse_etl.job_watch import DEFAULT_SETTINGS, EngineSettings, JobWatch
+from reverse_etl.ledger import Ledger, Scope
+from reverse_etl.plan import Plan, plan_sync
 from reverse_etl.results import OPERATIONS, Progress, SyncResult
+from reverse_etl.tables import delivery_table, outcome_table
 from vendor_http import ConfigurationError, VendorUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -43,27 +42,6 @@ def _no_report(_progress: Progress) -> None:
     """Nobody watches."""
 
 
-@dataclass(frozen=True)
-class EngineSettings:
-    """How patient the engine is.
-
-    Attributes:
-        stalled_seconds: a sync stops asking when no job has moved for this long; the next run
-            picks the jobs up. Generous: the vendor publishes no processing time.
-        first_poll_seconds, longest_poll_seconds: back-off between questions about one job.
-        jobs_in_flight: jobs submitted and not ended; bounds what a crash leaves open.
-        failures_in_a_row: batches that fail with passing trouble before the rest is aborted.
-        settle_seconds: how long to wait for jobs of earlier runs before planning.
-    """
-
-    stalled_seconds: float = 1200.0
-    first_poll_seconds: float = 0.5
-    longest_poll_seconds: float = 15.0
-    jobs_in_flight: int = 100
-    failures_in_a_row: int = 3
-    settle_seconds: float = 60.0
-
-
 def sync(
     published: Path,
     spec: SyncSpec,
@@ -72,7 +50,7 @@ def sync(
     now: datetime,
     run_id: str,
     report: Report = _no_report,
-    settings: EngineSettings = EngineSettings(),
+    settings: EngineSettings = DEFAULT_SETTINGS,
 ) -> SyncResult:
     """Pick up open jobs, plan, send. Only one sync per destination and object at a time.
 
@@ -91,7 +69,7 @@ def settle_jobs(
     destination: Destination,
     ledger: Ledger,
     now: datetime,
-    settings: EngineSettings = EngineSettings(),
+    settings: EngineSettings = DEFAULT_SETTINGS,
 ) -> int:
     """Ask for the outcome of jobs that an earlier run left open; reads only at the vendor.
 
@@ -105,7 +83,7 @@ def settle_jobs(
         found = ledger.fold(scope, now)
         if not found:
             return 0
-        jobs = _Jobs(destination, ledger, scope, settings)
+        jobs = JobWatch(destination, ledger, scope, settings)
         for job in found:
             jobs.add(job.job_id, ledger.job_emails(scope, job.job_id))
         late: Counter[tuple[str, str, str]] = Counter()
@@ -128,7 +106,7 @@ def run_sync(
     ledger: Ledger,
     *,
     report: Report = _no_report,
-    settings: EngineSettings = EngineSettings(),
+    settings: EngineSettings = DEFAULT_SETTINGS,
 ) -> SyncResult:
     """Send what the plan holds and write down what became of it.
 
@@ -141,78 +119,6 @@ def run_sync(
         raise ValueError(f"a plan for {plan.scope} cannot be sent to {scope}")
     with ledger.exclusive(scope):
         return _Run(plan, destination, ledger, scope, report, settings).execute()
-
-
-class _Jobs:
-    """Submitted jobs and when to ask about each next."""
-
-    def __init__(
-        self, destination: Destination, ledger: Ledger, scope: Scope, settings: EngineSettings
-    ) -> None:
-        self._destination = destination
-        self._ledger = ledger
-        self._scope = scope
-        self._settings = settings
-        self._emails: dict[str, list[str]] = {}
-        self._wait: dict[str, float] = {}
-        self._due: dict[str, float] = {}
-        self._done: dict[str, int] = {}
-        self._moved_at = time.monotonic()
-
-    def __len__(self) -> int:
-        return len(self._emails)
-
-    def add(self, job_id: str, emails: Iterable[str]) -> None:
-        self._emails[job_id] = list(emails)
-        self._wait[job_id] = self._settings.first_poll_seconds
-        self._due[job_id] = time.monotonic() + self._settings.first_poll_seconds
-        self._done[job_id] = 0
-        self._moved_at = time.monotonic()
-
-    def emails(self) -> set[str]:
-        """Everybody whose outcome a job will tell."""
-        return {email for emails in self._emails.values() for email in emails}
-
-    def poll_due(self, now: datetime) -> Iterator[dict[tuple[str, str, str], int]]:
-        """Ask about the jobs whose time has come; yields counters of those that ended."""
-        for job_id in [job for job, due in self._due.items() if due <= time.monotonic()]:
-            counted = self._ask(job_id, now)
-            if counted is not None:
-                yield counted
-
-    def until_done(
-        self, now: datetime, stalled_seconds: float
-    ) -> Iterator[dict[tuple[str, str, str], int]]:
-        """Ask until every job ended, or none has moved for `stalled_seconds`."""
-        self._moved_at = time.monotonic()
-        while self._emails:
-            yield from self.poll_due(now)
-            if not self._emails or time.monotonic() - self._moved_at > stalled_seconds:
-                return
-            pause = min(self._due.values()) - time.monotonic()
-            left = self._moved_at + stalled_seconds - time.monotonic()
-            time.sleep(max(0.0, min(pause, left + 0.001)))
-
-    def _ask(self, job_id: str, now: datetime) -> dict[tuple[str, str, str], int] | None:
-        try:
-            found = self._destination.poll(job_id, self._emails[job_id])
-        except VendorUnavailableError as error:
-            logger.warning("%s: a job could not be asked about: %s", self._scope, error)
-            found = None
-        if found is not None and found.outcomes is not None:
-            counted = self._ledger.settle(
-                self._scope, now, _outcome_table(found.outcomes), job_id, found.status
-            )
-            for state in (self._emails, self._wait, self._due, self._done):
-                del state[job_id]
-            self._moved_at = time.monotonic()
-            return counted
-        if found is not None and found.done != self._done[job_id]:
-            self._done[job_id] = found.done
-            self._moved_at = time.monotonic()
-        self._wait[job_id] = min(self._wait[job_id] * 1.5, self._settings.longest_poll_seconds)
-        self._due[job_id] = time.monotonic() + self._wait[job_id]
-        return None
 
 
 class _Run:
@@ -234,7 +140,7 @@ class _Run:
         self._report = report
         self._settings = settings
         self._counts = {name: replace(plan.operations[name]) for name in OPERATIONS}
-        self._jobs = _Jobs(destination, ledger, scope, settings)
+        self._jobs = JobWatch(destination, ledger, scope, settings)
         self._attempted: set[int] = set()
         self._started = time.monotonic()
         self._requests_before = Counter(destination.requests)
@@ -321,7 +227,7 @@ class _Run:
 
     def _send(self, batch: Batch) -> None:
         self._ledger.record_sent(
-            self._scope, self._plan.run_id, self._clock(), _delivery_table(batch.rows)
+            self._scope, self._plan.run_id, self._clock(), delivery_table(batch.rows)
         )
         for row in batch.rows:
             self._attempted.add(row.row_id)
@@ -339,7 +245,7 @@ class _Run:
     def _settle(self, event: Settled) -> None:
         if event.outcomes:
             self._count(
-                self._ledger.settle(self._scope, self._clock(), _outcome_table(event.outcomes))
+                self._ledger.settle(self._scope, self._clock(), outcome_table(event.outcomes))
             )
 
     def _settle_unknown(self, batch: Batch, reason_code: str) -> None:
@@ -400,18 +306,3 @@ class _Run:
     def _clock(self) -> datetime:
         """The product's clock, moved on by the time this run has taken."""
         return self._plan.now + timedelta(seconds=time.monotonic() - self._started)
-
-
-def _delivery_table(rows: Iterable[PlannedRow]) -> pa.Table:
-    picked = [(r.email, r.operation, r.patch, r.payload_hash, r.attempt_count) for r in rows]
-    return _table(picked, DELIVERY_SCHEMA)
-
-
-def _outcome_table(outcomes: Iterable[Outcome]) -> pa.Table:
-    return _table([(o.email, o.state, o.reason_code, o.reason) for o in outcomes], OUTCOME_SCHEMA)
-
-
-def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)

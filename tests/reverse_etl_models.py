@@ -13,9 +13,11 @@ import orjson
 
 from reverse_etl.declarations import SyncSpec, sync_spec
 from reverse_etl.destinations.base import Batch, JobReport, LaneLimits, Outcome, Settled, Submitted
-from reverse_etl.engine import EngineSettings, SyncResult, sync
+from reverse_etl.engine import sync
+from reverse_etl.job_watch import EngineSettings
 from reverse_etl.ledger import Ledger
 from reverse_etl.plan import PlannedRow
+from reverse_etl.results import SyncResult
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 COMMON = frozenset({"common"})
