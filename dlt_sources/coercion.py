@@ -7,24 +7,19 @@ values are collected and handed to Arrow in one call; only a column that Arrow r
 differently, is read value by value with `values`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from dlt_sources.declarations import ARROW_TYPES, STAMPS, Column, Table
-from dlt_sources.values import READERS, UnreadableError, kind, to_json, to_loose_text
+from dlt_sources.fast import Array, whole_column
+from dlt_sources.values import READERS, UnreadableError, kind, to_loose_text
 
 Record = Mapping[str, Any]
-if TYPE_CHECKING:
-    Array = pa.Array[Any]
-else:
-    Array = pa.Array
-_UTC = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,7 @@ class _Reader:
 
     def column(self, column: Column) -> Array:
         values = self._values(column)
-        fast = _FAST[column.type](values)
+        fast = whole_column(column.type, values)
         return fast if fast is not None else self._value_by_value(column, values)
 
     def unknown_fields(self) -> list[tuple[str, list[Any]]]:
@@ -221,93 +216,3 @@ def _free_name(key: str, taken: set[str]) -> str:
     while name in taken or name.startswith("_dlt"):
         name = f"vendor_{name.lstrip('_')}"
     return name
-
-
-# --- the fast path: one call to Arrow per column; None = read it value by value
-
-
-def _infer(values: list[Any]) -> Array | None:
-    array: Array | None = None
-    with suppress(pa.ArrowException, OverflowError):
-        array = pa.array(values)
-    return array
-
-
-def _text_fast(values: list[Any]) -> Array | None:
-    array = _infer(values)
-    if array is None or pa.types.is_string(array.type):
-        return array
-    if pa.types.is_int64(array.type) or pa.types.is_null(array.type):
-        return array.cast(pa.string())
-    return None
-
-
-def _bigint_fast(values: list[Any]) -> Array | None:
-    # Inferred, not forced: Arrow would cut 1.5 to 1 without a word.
-    array = _infer(values)
-    if array is not None and pa.types.is_int64(array.type):
-        return array
-    return _nulls(array, pa.int64())
-
-
-def _double_fast(values: list[Any]) -> Array | None:
-    array = _infer(values)
-    if array is not None and pa.types.is_float64(array.type):
-        return array
-    if array is not None and pa.types.is_int64(array.type):
-        return _cast(array, pa.float64())
-    return _nulls(array, pa.float64())
-
-
-def _bool_fast(values: list[Any]) -> Array | None:
-    array = _infer(values)
-    if array is not None and pa.types.is_boolean(array.type):
-        return array
-    return _nulls(array, pa.bool_())
-
-
-def _timestamp_fast(values: list[Any]) -> Array | None:
-    array = _infer(values)
-    if array is None or not pa.types.is_string(array.type):
-        return _nulls(array, _UTC)
-    zoned = _cast(array, _UTC)
-    if zoned is not None:
-        return zoned
-    # Without a zone it is UTC, so the stored number stays as it is.
-    naive = _cast(array, pa.timestamp("us"))
-    return None if naive is None else naive.cast(_UTC)
-
-
-def _date_fast(values: list[Any]) -> Array | None:
-    array = _infer(values)
-    if array is None or not pa.types.is_string(array.type):
-        return _nulls(array, pa.date32())
-    return _cast(array, pa.date32())
-
-
-def _json_fast(values: list[Any]) -> Array:
-    return pa.array([to_json(value) for value in values], pa.string())
-
-
-def _nulls(array: Array | None, arrow_type: pa.DataType) -> Array | None:
-    if array is not None and pa.types.is_null(array.type):
-        return array.cast(arrow_type)
-    return None
-
-
-def _cast(array: Array, arrow_type: pa.DataType) -> Array | None:
-    try:
-        return array.cast(arrow_type)
-    except pa.ArrowInvalid:
-        return None
-
-
-_FAST: Mapping[str, Callable[[list[Any]], Array | None]] = {
-    "text": _text_fast,
-    "bigint": _bigint_fast,
-    "double": _double_fast,
-    "bool": _bool_fast,
-    "timestamp": _timestamp_fast,
-    "date": _date_fast,
-    "json": _json_fast,
-}

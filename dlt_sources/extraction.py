@@ -52,6 +52,13 @@ class Extraction:
         """The values of the three stamp columns."""
         return {"program": self.program, "extract_id": self.extract_id, "seen_at": seen_at}
 
+    def until_stopped(self, walk: Iterable[list[Any]]) -> Iterator[list[Any]]:
+        """The pages of a walk, up to the failure of another chain."""
+        for records in walk:
+            if self.stopped.is_set():
+                return
+            yield records
+
 
 class Chain:
     """Reads one resource to its end and turns it into items for dlt."""
@@ -126,9 +133,7 @@ def read_chain(
     row_count = 0
     newest = watermark
     try:
-        for records in batches(walk, BATCH_ROWS):
-            if extraction.stopped.is_set():
-                return  # another chain failed and its error is on its way
+        for records in batches(extraction.until_stopped(walk), BATCH_ROWS):
             rows, rejected = chain.rows(table, records)
             fresh = without_repeats(rows, table.key[0], seen)
             row_count += fresh.num_rows
@@ -140,6 +145,8 @@ def read_chain(
     except BaseException:
         extraction.stopped.set()
         raise
+    if extraction.stopped.is_set():
+        return  # another chain failed and its error is on its way
     if newest is not None:
         # A row changed while the walk was under way may lie behind it, unseen, and older than the
         # newest one seen: the next run must look from the start of this one.

@@ -154,10 +154,11 @@ class _Members:
         try:
             seen: set[str] = set()
             wanted: list[_Wanted] = []
-            for records in batches(pages(self._client, MEMBERS, {}), BATCH_ROWS):
-                if self._extraction.stopped.is_set():
-                    return  # another chain failed and its error is on its way
+            walk = self._extraction.until_stopped(pages(self._client, MEMBERS, {}))
+            for records in batches(walk, BATCH_ROWS):
                 yield from self._walked(records, seen, wanted)
+            if self._extraction.stopped.is_set():
+                return  # another chain failed and its error is on its way
             yield self._list.finished("full", len(seen))
             # Yotpo takes an e-mail in any case, so the key will do.
             wanted += [
