@@ -227,7 +227,7 @@ def report(measured: Mapping[str, Sequence[float]], rows: int, options: argparse
         f"- Machine: {machine()}",
         f"- Versions: Python {platform.python_version()}, {packages}",
         "- The sandbox ran on the same cores, in its own process, without request limits; load "
-        f"average at the end {os.getloadavg()[1]:.1f} (the benchmark itself keeps it near 1.5).",
+        f"average at the end {os.getloadavg()[1]:.1f}.",
         "",
     ]
     return "\n".join(lines)
