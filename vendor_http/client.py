@@ -5,6 +5,7 @@ flow: `send` waits for the budget and for any pause a vendor asked for, sends, a
 answer, retries it, or raises one of `vendor_http.errors`.
 """
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -70,6 +71,7 @@ class ApiClient:
         longest_pause_seconds: float = 120.0,
         base_url_variable: str = "",
     ) -> None:
+        _keep_addresses_out_of_logs()
         self.vendor = vendor
         self.counts: Counter[str] = Counter()
         self._key_variables = " and ".join(key_variables)
@@ -236,6 +238,19 @@ class ApiClient:
         if not self._base_url_variable:
             return ""
         return f", or check {self._base_url_variable} if nobody answers there"
+
+
+class _NoAddresses(logging.Filter):
+    """Lets warnings pass; httpx writes each request's URL at INFO, and URLs may hold e-mails."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+
+def _keep_addresses_out_of_logs() -> None:
+    logger = logging.getLogger("httpx")
+    if not any(isinstance(entry, _NoAddresses) for entry in logger.filters):
+        logger.addFilter(_NoAddresses())
 
 
 def _parses(response: httpx.Response) -> None:

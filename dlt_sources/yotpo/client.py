@@ -1,7 +1,5 @@
 """The HTTP client of one Yotpo Loyalty account."""
 
-import logging
-
 import httpx
 
 from vendor_http import ApiClient, RateLimit, retry_after_seconds
@@ -25,7 +23,6 @@ def client(
     The credentials travel as headers, never in the URL, where they would end up in logs
     (https://loyaltyapi.yotpo.com/reference/authentication allows both).
     """
-    _keep_addresses_out_of_logs()
     return ApiClient(
         vendor="Yotpo",
         base_url=base_url,
@@ -35,20 +32,6 @@ def client(
         pause_seconds=_pause_seconds,
         base_url_variable="YOTPO_BASE_URL",
     )
-
-
-class _NoAddresses(logging.Filter):
-    """Lets warnings pass; httpx writes each request's URL at INFO."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING
-
-
-def _keep_addresses_out_of_logs() -> None:
-    """Yotpo's look-up carries the member's e-mail in the URL: `?customer_email=...`."""
-    logger = logging.getLogger("httpx")
-    if not any(isinstance(entry, _NoAddresses) for entry in logger.filters):
-        logger.addFilter(_NoAddresses())
 
 
 def _pause_seconds(response: httpx.Response) -> float | None:

@@ -59,9 +59,19 @@ def build_assets(project: DbtProject) -> dg.AssetsDefinition:
         dbt.export_environment(step.home)
         variables = dbt.variables(step.settings, step.now)
         arguments = ["build", "--vars", orjson.dumps(variables).decode()]
+        built, passed, warned = 0, 0, 0
         with explained(), writer_slot(step.home):
-            yield from dbt_cli.cli(
+            for event in dbt_cli.cli(
                 arguments, context=context, target_path=step.home.dbt / "build"
-            ).stream()
+            ).stream():
+                if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
+                    passed += event.passed
+                    warned += not event.passed
+                else:
+                    built += 1
+                yield event
+        context.log.info(
+            f"{built} models, seeds and snapshots built; {passed} tests passed, {warned} warned"
+        )
 
     return build_models

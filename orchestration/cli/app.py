@@ -5,8 +5,6 @@ one line · 2 the command was not understood.
 """
 
 import os
-import subprocess
-import sys
 from typing import Annotated
 
 import typer
@@ -133,16 +131,23 @@ def demo(
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def sandbox(context: typer.Context) -> None:
-    """Serve the simulated vendors in the foreground (`--help` after `--` for its options)."""
+def sandbox(
+    context: typer.Context,
+    advance: Annotated[
+        int, typer.Option(help="let so many days pass in the shop, then end", min=0)
+    ] = 0,
+) -> None:
+    """Serve the simulated vendors; options of `python -m sandbox` are passed on."""
     from orchestration.cli import vendors
 
     home = Home(load_settings().home)
-    home.sandbox.mkdir(parents=True, exist_ok=True)
-    arguments = context.args or ["--state", str(home.sandbox)]
-    if "--port" not in arguments:
-        arguments = [*arguments, "--port", str(vendors.free_port())]
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "sandbox", *arguments]))  # noqa: S603
+    if advance:
+        with vendors.sandbox(home) as running:
+            answer = running.control("POST", "/clock", {"days": advance})
+        console.print(f"the shop's clock: {answer['now']}", highlight=False)
+        console.print(vendors.sentence(answer["happened"]), highlight=False)
+        return
+    raise typer.Exit(vendors.serve(home, context.args))
 
 
 @app.command()

@@ -46,7 +46,7 @@ def run_demo(console: Console, home: Home, customers: int, days: int) -> None:
         for _ in range(days):
             happened = sandbox.control("POST", "/clock", {"days": 1})["happened"]
             _chapter(console, "A day later", "loyalty run")
-            console.print(f"  in the shop: {_sentence(happened)}", highlight=False)
+            console.print(f"  in the shop: {vendors.sentence(happened)}", highlight=False)
             _loyalty(sandbox, "run")
     console.print(
         f"Done in {time.monotonic() - started:.0f} s. [bold]make dev[/] opens the Dagster UI on "
@@ -102,12 +102,6 @@ def _written(sandbox: vendors.Sandbox) -> int:
     """Write requests that the simulated destinations have received so far."""
     counts = sandbox.control("GET", "/requests")
     return sum(int(counts[name]["writes"]) for name in DESTINATIONS)
-
-
-def _sentence(happened: dict[str, int]) -> str:
-    return ", ".join(
-        f"{count:,} {what.replace('_', ' ')}" for what, count in happened.items() if count
-    )
 
 
 def _chapter(console: Console, title: str, command: str) -> None:

@@ -75,5 +75,7 @@ class RunScreen:
             seconds = time.monotonic() - self._started.get(step, time.monotonic())
             said = text or self._last_text.get(step, "")
             self._console.print(
-                f"{_MARKS[state]} {title:<18} {seconds:6.1f} s  {said}", highlight=False
+                f"{_MARKS[state]} {title:<18} {seconds:6.1f} s  {said}",
+                highlight=False,
+                soft_wrap=True,
             )

@@ -44,18 +44,22 @@ def show_summary(console: Console, published: Path, settings: Settings, run_id: 
         console.print(_deliveries(connection, run_id))
     for line in settings.left_out():
         console.print(f"[yellow]{line}[/]", highlight=False)
-    console.print(f"\nPublished: [bold]{published}[/] (any DuckDB ≥ 1.3). Three queries to try:\n")
+    console.print(
+        f"\nPublished: [bold]{published}[/] (any DuckDB ≥ 1.3). Three queries to try:\n",
+        highlight=False,
+        soft_wrap=True,
+    )
     for question, query in QUERIES.items():
         console.print(f"[dim]-- {question}[/]", highlight=False)
-        console.print(query + ";\n", highlight=False, markup=False)
+        console.print(query + ";\n", highlight=False, markup=False, soft_wrap=True)
 
 
 def _programmes(connection: duckdb.DuckDBPyConnection) -> Table:
-    table = Table(title="Members", title_justify="left", box=None, padding=(0, 2))
+    table = Table(title="Members", title_justify="left", box=None, padding=(0, 1))
     for column in ("programme", "tier"):
         table.add_column(column)
-    for column in ("members", "points", "can redeem now", "average points to next"):
-        table.add_column(column, justify="right")
+    for column in ("members", "points", "can redeem", "points to next"):
+        table.add_column(column, justify="right", no_wrap=True)
     rows = connection.execute(
         """
         select
@@ -85,17 +89,17 @@ def _programmes(connection: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _best_rewards(connection: duckdb.DuckDBPyConnection) -> Table:
-    table = Table(title="\nBest reward", title_justify="left", box=None, padding=(0, 2))
+    table = Table(title="\nBest reward", title_justify="left", box=None, padding=(0, 1))
     table.add_column("programme")
     table.add_column("best reward right now")
     table.add_column("members", justify="right")
     table.add_column("")
     rows = connection.execute(
         """
-        select program, coalesce(best_reward_name, '(none yet)'), count(*) as members
+        select program, coalesce(best_reward_name, '(none yet)') as reward, count(*) as members
         from marts.fct_member_rewards
         group by all
-        order by program, members desc, best_reward_name
+        order by program, members desc, reward
         """
     ).fetchall()
     largest = max((members for *_, members in rows), default=1)
@@ -106,16 +110,17 @@ def _best_rewards(connection: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _deliveries(connection: duckdb.DuckDBPyConnection, run_id: str) -> Table:
-    table = Table(title="\nSent in this run", title_justify="left", box=None, padding=(0, 2))
-    table.add_column("destination")
+    table = Table(title="\nSent in this run", title_justify="left", box=None, padding=(0, 1))
     counts = ("planned", "attempted", "accepted", "rejected", "invalid", "aborted")
-    for column in ("operation", *counts):
-        table.add_column(column, justify="left" if column == "operation" else "right")
+    for column in ("destination", "operation"):
+        table.add_column(column, no_wrap=True)
+    for column in counts:
+        table.add_column(column, justify="right", no_wrap=True)
     rows = connection.execute(
         f"""
-        select destination || ' ' || object, operation, {", ".join(f"{c}_count" for c in counts)}
+        select destination, operation, {", ".join(f"{c}_count" for c in counts)}
         from sync.runs
-        where run_id = ?
+        where run_id = ? and planned_count > 0
         order by all
         """,
         [run_id],
@@ -123,5 +128,5 @@ def _deliveries(connection: duckdb.DuckDBPyConnection, run_id: str) -> Table:
     for destination, operation, *numbers in rows:
         table.add_row(destination, operation, *(f"{number:,}" for number in numbers))
     if not rows:
-        table.add_row("nothing", *[""] * 7)
+        table.add_row("nothing had changed", *[""] * 7)
     return table

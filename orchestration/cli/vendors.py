@@ -85,6 +85,28 @@ def sandbox(home: Home, customers: int | None = None, port: int = 0) -> Iterator
             process.wait()
 
 
+def serve(home: Home, arguments: list[str]) -> int:
+    """Serve in the foreground with options of `python -m sandbox`; its exit code."""
+    home.sandbox.mkdir(parents=True, exist_ok=True)
+    if "--state" not in arguments:
+        arguments = [*arguments, "--state", str(home.sandbox)]
+    if "--port" not in arguments:
+        arguments = [*arguments, "--port", str(free_port())]
+    command = [sys.executable, "-m", "sandbox", *arguments]
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own module
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return process.wait(30)
+
+
+def sentence(happened: dict[str, int]) -> str:
+    """What the shop's customers did, in words."""
+    return ", ".join(
+        f"{count:,} {what.replace('_', ' ')}" for what, count in happened.items() if count
+    )
+
+
 def find(home: Home) -> Sandbox | None:
     """The sandbox that runs for this home, if one answers."""
     file = _address_file(home)

@@ -109,14 +109,10 @@ def test_more_than_ten_thousand_profiles_are_refused(klaviyo: KlaviyoAccount) ->
     assert klaviyo.post(JOBS, bulk(*rows)).status_code == 400
 
 
-def test_ten_thousand_profiles_are_answered_in_well_under_a_second(
-    klaviyo: KlaviyoAccount,
-) -> None:
+def test_ten_thousand_profiles_are_one_job(klaviyo: KlaviyoAccount) -> None:
     values = {f"Loyalty Property {index}": index for index in range(15)}
     body = bulk(*(profile(f"{index}@shop.se", values) for index in range(10_000)))
-    started = time.monotonic()
     assert klaviyo.post(JOBS, body).status_code == 202
-    assert time.monotonic() - started < 1
 
 
 def test_an_unknown_list_refuses_the_job(klaviyo: KlaviyoAccount) -> None:

@@ -143,6 +143,13 @@ def test_an_e_mail_in_the_path_stays_out_of_the_message() -> None:
     assert "ava" not in str(caught.value)
 
 
+def test_an_e_mail_in_the_address_stays_out_of_the_logs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with vendor([OK]) as (url, _), client(url) as api:
+        api.get_json("/customers", params={"customer_email": "ava@mail.dev"})
+    assert "ava" not in caplog.text
+
+
 def test_every_request_is_charged_across_threads() -> None:
     with vendor([OK]) as (url, arrivals):
         api = client(url, limits={"default": RateLimit(5, 0.5)})
