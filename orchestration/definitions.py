@@ -72,7 +72,11 @@ def refresh_loyalty() -> "dg.UnresolvedAssetJobDefinition":
     )
 
 
-@cache
 def refresh_loyalty_job() -> dg.JobDefinition:
-    """The resolved job, for runs started by the `loyalty` command; built once per process."""
+    """The resolved job, for runs started by the `loyalty` command."""
+    return _resolved_job()
+
+
+@cache  # building the graph takes seconds; steps are forked from a process that has done it
+def _resolved_job() -> dg.JobDefinition:
     return defs().resolve_job_def(JOB_NAME)

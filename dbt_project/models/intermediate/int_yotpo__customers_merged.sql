@@ -1,4 +1,5 @@
-{#- Columns that the list and the single record share; the newer of the two records gives all of them. -#}
+{#- Columns that the list and the single record share. The single record says more (amounts in the customer's currency),
+    so it gives them all while the list record is still the one it was fetched for; after that the newer of the two. -#}
 {%- set shared_columns = [
     'source_email', 'email', 'first_name', 'last_name', 'points_balance', 'points_earned', 'points_expire_at',
     'perks_redeemed', 'total_purchases', 'total_spend_cents', 'last_purchase_at', 'last_seen_at', 'has_store_account',
@@ -11,7 +12,18 @@ with customers as (
 ),
 
 details as (
-    select * from {{ ref('stg_yotpo__customer_details') }}
+    select
+        single.*,
+        coalesce(
+            single.is_found
+            and (single.list_record_hash = customers.record_hash or single.extract_id >= customers.extract_id),
+            false
+        ) as is_current
+    from {{ ref('stg_yotpo__customer_details') }} as single
+    inner join customers
+        on
+            single.program = customers.program
+            and single.email_key = customers.email_key
 )
 
 select
@@ -20,7 +32,7 @@ select
     customers.extract_id as listed_extract_id,
     {%- for column in shared_columns %}
     case
-        when details.is_found and details.extract_id >= customers.extract_id then details.{{ column }}
+        when details.is_current then details.{{ column }}
         else customers.{{ column }}
     end as {{ column }},
     {%- endfor %}
