@@ -13,6 +13,8 @@ from orchestration.programs import clock
 from orchestration.settings import Settings, load_settings
 from vendor_http import LoyaltyError
 
+NOW_TAG = "loyalty/now"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -32,9 +34,15 @@ class LoyaltyResource(dg.ConfigurableResource[None]):
         settings = load_settings()
         home = Home(settings.home)
         home.prepare()
-        record = context.instance.get_run_record_by_id(context.run_id)
-        started_at = record.create_timestamp if record else datetime.now(UTC)
-        return Step(settings, home, context.run_id, clock(settings, started_at)())
+        return Step(settings, home, context.run_id, _moment(context, settings))
+
+
+def _moment(context: dg.AssetExecutionContext, settings: Settings) -> datetime:
+    """The run's clock: what it was started with, else LOYALTY_NOW, else when it was made."""
+    if tagged := context.run.tags.get(NOW_TAG):
+        return datetime.fromisoformat(tagged)
+    record = context.instance.get_run_record_by_id(context.run_id)
+    return clock(settings, record.create_timestamp if record else None)()
 
 
 @contextmanager

@@ -7,13 +7,12 @@ LOYALTY_HOME, so that the project folder may be read-only.
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import orjson
-from dagster_dbt import DagsterDbtProjectPreparer, DbtCliResource, DbtProject
+from dagster_dbt import DagsterDbtProjectPreparer, DbtProject
 from filelock import FileLock
 
 from orchestration.home import Home
@@ -42,10 +41,9 @@ def export_environment(home: Home) -> None:
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 
 
-def variables(settings: Settings, now: datetime) -> dict[str, Any]:
+def variables(settings: Settings) -> dict[str, Any]:
     """The dbt variables that come from settings; all others keep their default."""
     return {
-        "now": now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "program_priority": list(settings.program_priority),
         "smile_tier_basis": settings.smile_tier_basis,
     }
@@ -70,12 +68,6 @@ def read_manifest(home: Home) -> Mapping[str, Any]:
     """The manifest's content."""
     manifest: Mapping[str, Any] = orjson.loads(ensure_manifest(home).read_bytes())
     return manifest
-
-
-def resource(home: Home) -> DbtCliResource:
-    """Dagster's handle on the dbt command."""
-    export_environment(home)
-    return DbtCliResource(project_dir=project(home))
 
 
 def _fingerprint(folder: Path) -> str:

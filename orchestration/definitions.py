@@ -17,23 +17,20 @@ from orchestration.context import LoyaltyResource
 from orchestration.home import Home
 from orchestration.programs import programs
 from orchestration.settings import load_settings
+from orchestration.step_server import PRELOADED
 
 JOB_NAME = "refresh_loyalty_job"
 # After the stores' nightly batches (Smile syncs with the shop at night, US Eastern time).
 DAILY_CRON = "15 5 * * *"
 # Extraction of two programmes side by side, then two syncs side by side; more would only queue.
 MAX_CONCURRENT_STEPS = 4
-# Steps are forked from a process that has imported these, and the job, already.
-_PRELOAD = ["orchestration.preload", "dlt", "duckdb"]
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything Dagster knows of this product."""
     home = Home(load_settings().home)
-    dbt.ensure_manifest(home)
-    project = dbt.project(home)
-    models = build_assets(project)
+    models = build_assets(dbt.project(home), dbt.read_manifest(home))
     return dg.Definitions(
         assets=[
             *(extraction_assets(program) for program in programs()),
@@ -52,7 +49,7 @@ def defs() -> dg.Definitions:
                 "its syncs reach real people.",
             )
         ],
-        resources={"loyalty": LoyaltyResource(), "dbt_cli": dbt.resource(home)},
+        resources={"loyalty": LoyaltyResource()},
     )
 
 
@@ -66,10 +63,16 @@ def refresh_loyalty() -> "dg.UnresolvedAssetJobDefinition":
         executor_def=dg.multiprocess_executor.configured(
             {
                 "max_concurrent": MAX_CONCURRENT_STEPS,
-                "start_method": {"forkserver": {"preload_modules": _PRELOAD}},
+                "start_method": {"forkserver": {"preload_modules": list(PRELOADED)}},
             }
         ),
     )
+
+
+def model_keys() -> list[dg.AssetKey]:
+    """Keys of everything that dbt builds."""
+    home = Home(load_settings().home)
+    return sorted(build_assets(dbt.project(home), dbt.read_manifest(home)).keys)
 
 
 def refresh_loyalty_job() -> dg.JobDefinition:

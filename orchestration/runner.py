@@ -8,11 +8,13 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from orchestration.context import NOW_TAG
 from orchestration.definitions import refresh_loyalty_job
 from orchestration.home import Home
 from vendor_http import LoyaltyError
@@ -45,8 +47,13 @@ def run_assets(
     report: Report,
     selection: Sequence[dg.AssetKey] | None = None,
     ops_config: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
 ) -> RunOutcome:
     """Execute the refresh job, or the part of it that makes `selection`, and wait for its end.
+
+    Args:
+        now: the product's clock for this run; None = the real time. Kept in the run's tags, so that
+            the run, and a part of it that is executed again, stay at their moment.
 
     Raises:
         LoyaltyError: another run started by `loyalty` is going on in this home.
@@ -54,7 +61,7 @@ def run_assets(
     prepare_dagster(home)
     try:
         with FileLock(home.lock("run"), blocking=False):
-            return _run(home, report, selection, ops_config)
+            return _run(home, report, selection, ops_config, now)
     except Timeout:
         raise LoyaltyError(
             f"Another run is going on in {home.root}; wait for its end and run again"
@@ -74,8 +81,10 @@ def _run(
     report: Report,
     selection: Sequence[dg.AssetKey] | None,
     ops_config: Mapping[str, Any] | None,
+    now: datetime | None,
 ) -> RunOutcome:
     invocation = uuid.uuid4().hex
+    tags = {_INVOCATION_TAG: invocation, **({NOW_TAG: now.isoformat()} if now else {})}
     outcome = RunOutcome()
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         follower = _Follower(instance, invocation, report, outcome)
@@ -90,7 +99,7 @@ def _run(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     **({"ops": dict(ops_config)} if ops_config else {}),
                 },
-                tags={_INVOCATION_TAG: invocation},
+                tags=tags,
                 asset_selection=list(selection) if selection else None,
                 raise_on_error=False,
             ) as result:

@@ -1,8 +1,12 @@
 {#- Rules that more than one model needs. Everything else is written once, in the model it belongs to. -#}
 
-{#- The clock of the build. -#}
+{#-
+    The clock of the build: the variable `now`, else LOYALTY_BUILD_NOW of the environment, else the start of the run.
+    The environment is asked at execution only, so that a new moment does not make dbt parse the project anew.
+-#}
 {% macro loyalty_now() -%}
-    cast('{{ var("now") or run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
+    {%- set given = env_var('LOYALTY_BUILD_NOW', '') if execute else '' -%}
+    cast('{{ var("now") or given or run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
 {%- endmacro %}
 
 {#- E-mails are compared and stored trimmed and lower-cased; an empty one is none. -#}

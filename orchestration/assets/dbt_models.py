@@ -4,15 +4,15 @@ Keys say where the object lives ([marts, dim_members]); dbt's own defaults give 
 included, so extraction and dbt agree without any mapping. The build holds the writer's slot.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import orjson
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration import dbt
-from orchestration.context import LoyaltyResource, explained
+from orchestration.context import LoyaltyResource, explained, throttled
+from orchestration.dbt_build import NodeResult, build, explain_failures
 from orchestration.slot import writer_slot
 
 _PII_SCHEMAS = {"staging", "intermediate", "marts", "activation", "sync", "snapshots"}
@@ -27,51 +27,90 @@ class Translator(DagsterDbtTranslator):
         """The spec of one dbt node."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = {**manifest["nodes"], **manifest.get("sources", {})}[unique_id]
-        schema = node["config"].get("schema") or node.get("schema", "")
         if node["resource_type"] == "source":
             group = f"extract_{node['source_name'].removeprefix('raw_')}"
-        else:
-            group = {"sync": "activation"}.get(schema, schema)
-            destination = node["config"].get("meta", {}).get("sync", {}).get("destination")
-            group = f"activation_{destination}" if destination else group
+            return spec.replace_attributes(group_name=group)
+        schema = node["config"].get("schema") or ""
+        destination = node["config"].get("meta", {}).get("sync", {}).get("destination")
+        group = f"activation_{destination}" if destination else schema
         tags = {"cadence": "daily", "pii": "yes" if schema in _PII_SCHEMAS else "no"}
         return spec.replace_attributes(
-            group_name=group,
+            group_name={"sync": "activation"}.get(group, group),
             kinds={"dbt", "duckdb"},
-            tags={**spec.tags, **tags} if node["resource_type"] != "source" else spec.tags,
+            tags={**spec.tags, **tags},
         )
 
 
-def build_assets(project: DbtProject) -> dg.AssetsDefinition:
+def build_assets(project: DbtProject, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     """All dbt nodes as one operation: `dbt build` of whatever is selected."""
+    translator = Translator()
 
     @dbt_assets(
-        manifest=project.manifest_path,
+        manifest=manifest,
         project=project,
         name="build_models",
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=translator,
         exclude="resource_type:unit_test",
     )
-    def build_models(
-        context: dg.AssetExecutionContext, loyalty: LoyaltyResource, dbt_cli: DbtCliResource
-    ) -> Iterator[Any]:
+    def build_models(context: dg.AssetExecutionContext, loyalty: LoyaltyResource) -> Iterator[Any]:
         step = loyalty.step(context)
-        dbt.export_environment(step.home)
-        variables = dbt.variables(step.settings, step.now)
-        arguments = ["build", "--vars", orjson.dumps(variables).decode()]
-        built, passed, warned = 0, 0, 0
+        select = _selectors(context, manifest, translator, project)
         with explained(), writer_slot(step.home):
-            for event in dbt_cli.cli(
-                arguments, context=context, target_path=step.home.dbt / "build"
-            ).stream():
-                if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
-                    passed += event.passed
-                    warned += not event.passed
-                else:
-                    built += 1
-                yield event
-        context.log.info(
-            f"{built} models, seeds and snapshots built; {passed} tests passed, {warned} warned"
-        )
+            results = build(step.home, step.settings, step.now, select, throttled(context.log.info))
+        yield from _events(context, results, manifest, translator, project)
+        context.log.info(_sentence(results))
+        if failure := explain_failures(results):
+            raise dg.Failure(description=failure, allow_retries=False)
 
     return build_models
+
+
+def _selectors(
+    context: dg.AssetExecutionContext,
+    manifest: Mapping[str, Any],
+    translator: Translator,
+    project: DbtProject,
+) -> list[str]:
+    """dbt selectors of what was picked in the UI; empty for everything."""
+    if not context.is_subset:
+        return []
+    return [
+        ".".join(node["fqn"])
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in ("model", "seed", "snapshot")
+        and translator.get_asset_spec(manifest, unique_id, project).key
+        in context.selected_asset_keys
+    ]
+
+
+def _events(
+    context: dg.AssetExecutionContext,
+    results: Sequence[NodeResult],
+    manifest: Mapping[str, Any],
+    translator: Translator,
+    project: DbtProject,
+) -> Iterator[Any]:
+    for result in results:
+        seconds = {"seconds": round(result.seconds, 3)}
+        if result.is_test:
+            key = get_asset_check_key_for_test(manifest, translator, result.unique_id, project)
+            if key and key in context.selected_asset_check_keys and result.status != "skipped":
+                warns = manifest["nodes"][result.unique_id]["config"]["severity"].lower() == "warn"
+                yield dg.AssetCheckResult(
+                    passed=result.status == "pass",
+                    asset_key=key.asset_key,
+                    check_name=key.name,
+                    severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
+                    metadata={**seconds, "rows_found": result.failures},
+                )
+        elif result.status == "success" and result.unique_id in manifest["nodes"]:
+            spec = translator.get_asset_spec(manifest, result.unique_id, project)
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=seconds)
+
+
+def _sentence(results: Sequence[NodeResult]) -> str:
+    tests = [result for result in results if result.is_test]
+    passed = sum(result.status == "pass" for result in tests)
+    warned = sum(result.status == "warn" for result in tests)
+    built = sum(not result.is_test and result.status == "success" for result in results)
+    return f"{built} models, seeds and snapshots built; {passed} tests passed, {warned} warned"

@@ -5,7 +5,7 @@ one line · 2 the command was not understood.
 """
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,11 @@ from rich.console import Console
 from orchestration.home import Home
 from orchestration.settings import Settings, load_settings
 from vendor_http import LoyaltyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dagster import AssetKey
 
 app = typer.Typer(
     name="loyalty",
@@ -49,44 +54,62 @@ def options(
 
 
 @app.command()
-def run(full: Full = False) -> None:
+def run(
+    full: Full = False,
+    brief: Annotated[bool, typer.Option("--brief", help="end with what was sent, no more")] = False,
+) -> None:
     """Extract, build, publish and sync, as one Dagster run that the UI shows too."""
-    _execute(None, full=full, summary=True)
+    _execute(lambda: None, full=full, show="deliveries" if brief else "summary")
 
 
 @app.command()
 def extract(sources: Only = None, full: Full = False) -> None:
     """Read the programmes (smile, yotpo) into the warehouse."""
-    from orchestration.assets.extraction import keys
+    wanted = _known(sources, ("smile", "yotpo"))
 
-    _execute(keys(_known(sources, ("smile", "yotpo"))), full=full)
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.extraction import keys
+
+        return keys(wanted)
+
+    _execute(selection, full=full)
 
 
 @app.command()
 def build() -> None:
     """Build and test all models (dbt)."""
-    from orchestration import dbt
-    from orchestration.assets.dbt_models import build_assets
 
-    home = Home(load_settings().home)
-    dbt.ensure_manifest(home)
-    _execute(sorted(build_assets(dbt.project(home)).keys))
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.definitions import model_keys
+
+        return model_keys()
+
+    _execute(selection)
 
 
 @app.command()
 def publish() -> None:
     """Put the tables of the last good build in front of their readers."""
-    from orchestration.assets.publication import KEY
 
-    _execute([KEY])
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.publication import KEY
+
+        return [KEY]
+
+    _execute(selection)
 
 
 @app.command()
 def sync(destinations: Only = None) -> None:
     """Push what changed to klaviyo and rule; nothing when nothing changed."""
-    from orchestration.assets.syncs import keys
+    wanted = _known(destinations, ("klaviyo", "rule"))
 
-    _execute(keys(_known(destinations, ("klaviyo", "rule"))), summary=True)
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.syncs import keys
+
+        return keys(wanted)
+
+    _execute(selection, show="deliveries")
 
 
 @app.command()
@@ -184,13 +207,28 @@ def _known(names: list[str] | None, allowed: tuple[str, ...]) -> list[str]:
     return list(names or allowed)
 
 
-def _execute(selection: object, *, full: bool = False, summary: bool = False) -> None:
-    from orchestration.cli.execute import execute
+def _execute(
+    selection: "Callable[[], Sequence[AssetKey] | None]",
+    *,
+    full: bool = False,
+    show: "Literal['summary', 'deliveries', None]" = None,
+) -> None:
+    from orchestration.cli.quiet import output_to
+    from orchestration.step_server import start_step_server
 
     settings, home = _open()
     for line in settings.left_out():
         console.print(f"[yellow]{line}[/]", highlight=False)
-    execute(console, settings, home, selection, full=full, summary=summary)  # type: ignore[arg-type]
+    with output_to(home.run_log) as terminal:
+        start_step_server()  # before the slow imports, which it does at the same time
+        from orchestration.cli.execute import execute
+
+        outcome = execute(Console(file=terminal), home, settings.now, selection(), full=full)
+    if show:
+        from orchestration.cli import summary
+
+        shower = summary.show_summary if show == "summary" else summary.show_deliveries
+        shower(console, home.published, outcome.run_id)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 """`loyalty demo`: what a shop lives through in its first two days, with simulated vendors.
 
-Starts the sandbox and then types the commands a user would type: a first load, the same again
-(nothing may be sent), and one day later (only what changed may be sent). What it claims about
+Starts the sandbox and then runs the commands a user would type: a first load, a sync of the same
+(nothing may be sent), and a run one day later (only what changed may be sent). What it claims about
 requests it asks the sandbox, not the product.
 """
 
 import os
 import shutil
-import subprocess
-import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 import orjson
 from rich.console import Console
 
-from orchestration.cli import vendors
+from orchestration.cli import app, vendors
 from orchestration.home import Home
 from orchestration.settings import DESTINATIONS
 from vendor_http import LoyaltyError
@@ -34,20 +34,23 @@ def run_demo(console: Console, home: Home, customers: int, days: int) -> None:
         highlight=False,
     )
     with vendors.sandbox(home, customers) as sandbox:
+        os.environ.update(sandbox.environment)
+        os.environ["LOYALTY_HOME"] = str(home.root)
+        os.environ["LOYALTY_ENV_FILE"] = os.devnull  # real keys in .env have no business here
         _chapter(console, "First load", "loyalty run")
-        _loyalty(sandbox, "run")
+        _type(sandbox, app.run)
         sent = _written(sandbox)
-        _chapter(console, "The same again: nothing changed, so nothing is sent", "loyalty run")
-        _loyalty(sandbox, "run", quiet=True)
+        _chapter(console, "Once more: nothing changed, so nothing is sent", "loyalty sync")
+        _type(sandbox, app.sync)
         again = _written(sandbox) - sent
-        console.print(f"  write requests to Klaviyo and Rule: [bold]{again}[/]", highlight=False)
+        console.print(f"write requests to Klaviyo and Rule: [bold]{again}[/]\n", highlight=False)
         if again:
             raise LoyaltyError(f"{again} write requests although nothing had changed")
         for _ in range(days):
             happened = sandbox.control("POST", "/clock", {"days": 1})["happened"]
-            _chapter(console, "A day later", "loyalty run")
-            console.print(f"  in the shop: {vendors.sentence(happened)}", highlight=False)
-            _loyalty(sandbox, "run")
+            _chapter(console, "A day later: only what changed is sent", "loyalty run --brief")
+            console.print(f"in the shop: {vendors.sentence(happened)}\n", highlight=False)
+            _type(sandbox, partial(app.run, brief=True))
     console.print(
         f"Done in {time.monotonic() - started:.0f} s. [bold]make dev[/] opens the Dagster UI on "
         f"all of this; [bold]{_command()} --sandbox plan[/] shows what a sync would send; "
@@ -78,24 +81,10 @@ def _start_over(home: Home) -> None:
         )
 
 
-def _loyalty(sandbox: vendors.Sandbox, *arguments: str, quiet: bool = False) -> None:
-    """Run the command as a user would, on the sandbox and by the sandbox's clock."""
-    settings = {
-        **os.environ,
-        **sandbox.environment,
-        "LOYALTY_NOW": str(sandbox.control("GET", "")["now"]),
-        "LOYALTY_ENV_FILE": os.devnull,  # real keys in .env have no business here
-    }
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "orchestration.cli.app", *arguments],
-        env=settings,
-        stdout=subprocess.PIPE if quiet else None,
-        check=False,
-    )
-    if done.returncode:
-        if quiet and done.stdout:
-            sys.stdout.buffer.write(done.stdout)
-        raise LoyaltyError(f"loyalty {' '.join(arguments)} ended with {done.returncode}, see above")
+def _type(sandbox: vendors.Sandbox, command: Callable[[], None]) -> None:
+    """Do what a user's command does, by the sandbox's clock."""
+    os.environ["LOYALTY_NOW"] = str(sandbox.control("GET", "")["now"])
+    command()
 
 
 def _written(sandbox: vendors.Sandbox) -> int:

@@ -18,7 +18,8 @@ def output_to(file: Path) -> Iterator[TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with file.open("wb") as log, os.fdopen(os.dup(saved[0]), "w", buffering=1) as terminal:
+    with file.open("ab") as log, os.fdopen(os.dup(saved[0]), "w", buffering=1) as terminal:
+        log.truncate(0)  # of the last run only; appending, so that several processes can write
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:

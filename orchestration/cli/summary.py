@@ -9,8 +9,6 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.settings import Settings
-
 QUERIES = {
     "how many members are in each tier": (
         "select program, tier_name, count(*) as members\n"
@@ -35,15 +33,13 @@ QUERIES = {
 _BAR_WIDTH = 24
 
 
-def show_summary(console: Console, published: Path, settings: Settings, run_id: str) -> None:
-    """Print the state of the programmes and what run `run_id` delivered."""
-    with duckdb.connect(str(published), read_only=True) as connection:
+def show_summary(console: Console, published: Path, run_id: str) -> None:
+    """Print the state of the programmes, what run `run_id` delivered, and where to look."""
+    with _reading(published) as connection:
         console.print()
         console.print(_programmes(connection))
         console.print(_best_rewards(connection))
         console.print(_deliveries(connection, run_id))
-    for line in settings.left_out():
-        console.print(f"[yellow]{line}[/]", highlight=False)
     console.print(
         f"\nPublished: [bold]{published}[/] (any DuckDB ≥ 1.3). Three queries to try:\n",
         highlight=False,
@@ -54,8 +50,30 @@ def show_summary(console: Console, published: Path, settings: Settings, run_id: 
         console.print(query + ";\n", highlight=False, markup=False, soft_wrap=True)
 
 
+def show_deliveries(console: Console, published: Path, run_id: str) -> None:
+    """Print what run `run_id` delivered."""
+    with _reading(published) as connection:
+        console.print(_deliveries(connection, run_id))
+        console.print()
+
+
+def _reading(published: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(published), read_only=True)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=f"\n{title}",
+        title_justify="left",
+        box=None,
+        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
+    )
+
+
 def _programmes(connection: duckdb.DuckDBPyConnection) -> Table:
-    table = Table(title="Members", title_justify="left", box=None, padding=(0, 1))
+    table = _table("Members")
     for column in ("programme", "tier"):
         table.add_column(column)
     for column in ("members", "points", "can redeem", "points to next"):
@@ -89,7 +107,7 @@ def _programmes(connection: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _best_rewards(connection: duckdb.DuckDBPyConnection) -> Table:
-    table = Table(title="\nBest reward", title_justify="left", box=None, padding=(0, 1))
+    table = _table("Best reward")
     table.add_column("programme")
     table.add_column("best reward right now")
     table.add_column("members", justify="right")
@@ -110,7 +128,7 @@ def _best_rewards(connection: duckdb.DuckDBPyConnection) -> Table:
 
 
 def _deliveries(connection: duckdb.DuckDBPyConnection, run_id: str) -> Table:
-    table = Table(title="\nSent in this run", title_justify="left", box=None, padding=(0, 1))
+    table = _table("Sent in this run")
     counts = ("planned", "attempted", "accepted", "rejected", "invalid", "aborted")
     for column in ("destination", "operation"):
         table.add_column(column, no_wrap=True)
@@ -128,5 +146,5 @@ def _deliveries(connection: duckdb.DuckDBPyConnection, run_id: str) -> Table:
     for destination, operation, *numbers in rows:
         table.add_row(destination, operation, *(f"{number:,}" for number in numbers))
     if not rows:
-        table.add_row("nothing had changed", *[""] * 7)
+        table.add_row("nothing", *[""] * 7)
     return table

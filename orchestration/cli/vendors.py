@@ -16,6 +16,7 @@ import orjson
 
 from orchestration.home import Home
 from orchestration.settings import Settings
+from sandbox.config import SHOP_CUSTOMERS
 from sandbox.credentials import environment
 from vendor_http import LoyaltyError
 
@@ -64,8 +65,7 @@ def sandbox(home: Home, customers: int | None = None, port: int = 0) -> Iterator
     log = home.sandbox / "log.txt"
     command = [sys.executable, "-m", "sandbox", "--port", str(port or free_port())]
     command += ["--state", str(home.sandbox), "--limits-scale", str(LIMITS_SCALE)]
-    if customers is not None:
-        command += ["--customers", str(customers)]
+    command += ["--customers", str(_shop_size(home, customers))]
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
             command, stdout=output, stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -90,6 +90,8 @@ def serve(home: Home, arguments: list[str]) -> int:
     home.sandbox.mkdir(parents=True, exist_ok=True)
     if "--state" not in arguments:
         arguments = [*arguments, "--state", str(home.sandbox)]
+    if "--customers" not in arguments:
+        arguments = [*arguments, "--customers", str(_shop_size(home, None))]
     if "--port" not in arguments:
         arguments = [*arguments, "--port", str(free_port())]
     command = [sys.executable, "-m", "sandbox", *arguments]
@@ -131,6 +133,16 @@ def free_port(wanted: int = DEFAULT_PORT) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise LoyaltyError("This machine has no free port for the sandbox")
+
+
+def _shop_size(home: Home, wanted: int | None) -> int:
+    """How many customers the shop of this home has; decided when it first opens."""
+    file = home.sandbox / "customers.txt"
+    if wanted is None and file.exists():
+        return int(file.read_text())
+    size = SHOP_CUSTOMERS if wanted is None else wanted
+    file.write_text(str(size))
+    return size
 
 
 def _address_file(home: Home) -> Path:
