@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OLDEST := $(VENV)/oldest_client/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,11 +13,11 @@ help: ## show this list
 demo: $(READY) ## simulated vendors, a first load, a re-run and a day later, with a summary on screen
 	@$(BIN)/loyalty demo
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: $(READY) $(OLDEST) ## all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## lint, types, import rule, SQL style, current lock and generated documents
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/sqlfluff lint -p 2 -q dbt_project && $(BIN)/python tools/check_lock.py && $(BIN)/python tools/generate_docs.py --check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && (cd dbt_project && ../$(BIN)/sqlfluff lint -q .) && $(BIN)/python tools/check_lock.py && $(BIN)/python tools/generate_docs.py --check
 
 run: $(READY) ## extract → build → publish → sync with the keys in .env
 	@$(BIN)/loyalty run
@@ -34,7 +35,7 @@ lock: $(READY) ## resolve requirements.lock anew (versions and hashes, no addres
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
 fix: $(READY) ## format and repair what the linters can
-	@$(BIN)/ruff check --fix -q .; $(BIN)/ruff format -q .; $(BIN)/sqlfluff fix -q -f dbt_project
+	@$(BIN)/ruff check --fix -q .; $(BIN)/ruff format -q .; cd dbt_project && ../$(BIN)/sqlfluff fix -q .
 
 clean: ## remove the environment; state under LOYALTY_HOME stays
 	@rm -rf $(VENV)
@@ -43,5 +44,8 @@ env: $(READY) ## make .venv exactly as locked
 
 $(READY): requirements.lock pyproject.toml
 	@PYTHON=$(PYTHON) VENV=$(VENV) bash tools/make_environment.sh && touch $@
+
+$(OLDEST): tests/oldest_client.lock
+	@$(BIN)/uv pip install -q --require-hashes --target $(VENV)/oldest_client -r $< && touch $@
 
 .PHONY: help demo test check run dev docs bench lock fix clean env
