@@ -5,6 +5,7 @@ in the dbt models. `.env.example` and docs/reference/*.md are made from them.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,8 @@ def _manifest() -> Mapping[str, Any]:
                 *("--log-path", folder),
             ],
             check=True,
+            # nothing is opened while parsing; the profile only asks for a path
+            env={**os.environ, "LOYALTY_WAREHOUSE": str(Path(folder) / "warehouse.duckdb")},
         )
         manifest: Mapping[str, Any] = json.loads((Path(folder) / "manifest.json").read_text())
         return manifest

@@ -55,7 +55,7 @@ class Shop:
     def day_passes(self) -> dict[str, int]:
         """A day in the shop, and on the product's clock."""
         happened: dict[str, int] = self.sandbox.control.advance(1)["happened"]
-        self.settings["LOYALTY_NOW"] = str(self.sandbox.control.now())
+        self.settings["LOYALTY_NOW"] = self.sandbox.control.now().isoformat()
         return happened
 
     def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -66,8 +66,8 @@ class Shop:
 
     def writes(self) -> int:
         """Write requests to both destinations since the last reset."""
-        counts = self.sandbox.control.requests()
-        return sum(int(counts[name]["writes"]) for name in ("klaviyo", "rule"))
+        control = self.sandbox.control
+        return sum(int(control.requests(name)["writes"]) for name in ("klaviyo", "rule"))
 
 
 def open_shop(folder: Path, sandbox: RunningSandbox) -> Shop:
@@ -80,7 +80,7 @@ def open_shop(folder: Path, sandbox: RunningSandbox) -> Shop:
             **FAST,
             "LOYALTY_HOME": str(folder),
             "LOYALTY_ENV_FILE": os.devnull,
-            "LOYALTY_NOW": str(sandbox.control.now()),
+            "LOYALTY_NOW": sandbox.control.now().isoformat(),
         },
     )
 

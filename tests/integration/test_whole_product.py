@@ -1,0 +1,164 @@
+"""Extract → build → publish → sync as people live it; the tests of this module share one shop.
+
+They tell one story in order: the first load, the same again, a day later, a month later.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from orchestration.cli.summary import QUERIES
+from tests.integration.conftest import Shop
+
+COUPON = ("Loyalty Unused Coupon Code", "Loyalty Unused Coupon Expires At")
+
+
+def profiles(shop: Shop) -> dict[str, dict[str, Any]]:
+    """What Klaviyo holds: e-mail → properties."""
+    held = shop.sandbox.control.call("GET", "/klaviyo/profiles")
+    return {entry["email"]: entry["properties"] for entry in held}
+
+
+def subscribers(shop: Shop) -> dict[str, dict[str, Any]]:
+    """What Rule holds: e-mail → subscriber."""
+    held = shop.sandbox.control.call("GET", "/rule/subscribers")
+    return {entry["email"]: entry for entry in held}
+
+
+def test_the_published_file_answers_the_questions_the_summary_suggests(shop: Shop) -> None:
+    for question, query in QUERIES.items():
+        assert shop.ask(query), question
+    tiers = shop.ask(QUERIES["how many members are in each tier"])
+    (members,) = shop.ask(
+        "select count(*) from marts.dim_members where membership = 'member' and not is_deleted"
+    )[0]
+    assert sum(count for *_, count in tiers) == members
+
+
+def test_a_reward_priced_at_the_balance_is_eligible_with_nothing_needed(shop: Shop) -> None:
+    rows = shop.ask(
+        """
+        select e.is_eligible, e.points_needed, e.progress_ratio
+        from marts.fct_reward_eligibility as e
+        join marts.dim_members as m using (program, member_id)
+        join marts.dim_rewards as r using (program, reward_id)
+        where r.points_price = m.points_balance
+        """
+    )
+    assert rows, "nobody stands exactly on a price"
+    assert {(bool(e), n, float(p)) for e, n, p in rows} == {(True, 0, 1.0)}
+
+
+def test_every_member_with_an_e_mail_and_nobody_else_has_a_profile(shop: Shop) -> None:
+    wanted = shop.ask(
+        """
+        select distinct email from marts.dim_members
+        where membership = 'member' and not is_deleted and email is not null
+        """
+    )
+    assert set(profiles(shop)) == {email for (email,) in wanted}
+    assert set(subscribers(shop)) == {email for (email,) in wanted}
+
+
+def test_a_balance_of_zero_arrives_as_zero(shop: Shop) -> None:
+    (email,) = shop.ask(
+        """
+        select email from activation.sync_klaviyo__profiles
+        where loyalty_points_balance = 0 and may_create_profile limit 1
+        """
+    )[0]
+    assert profiles(shop)[email]["Loyalty Points Balance"] == 0
+    fields = subscribers(shop)[email]["fields"]
+    assert fields["Loyalty"]["PointsBalance"] == "0"
+
+
+def test_plain_data_started_no_automation_in_rule(shop: Shop) -> None:
+    assert shop.sandbox.control.call("GET", "/rule/automations") == []
+
+
+def test_the_same_again_sends_nothing(shop: Shop) -> None:
+    shop.sandbox.control.reset_requests()
+    done = shop.loyalty("run")
+    assert shop.writes() == 0
+    assert "nothing" in done.stdout
+    plan = shop.loyalty("plan")
+    assert plan.stdout.count("nothing to send") == 2
+
+
+def test_a_day_later_exactly_the_changed_profiles_are_touched(shop: Shop) -> None:
+    before = profiles(shop)
+    rows_before = _desired(shop)
+    assert any(shop.day_passes().values())
+    shop.sandbox.control.reset_requests()
+    shop.loyalty("run")
+    rows_after = _desired(shop)
+    changed = {email for email, row in rows_after.items() if rows_before.get(email) != row}
+    touched = {
+        email
+        for email, properties in profiles(shop).items()
+        if before.get(email, {}).get("Loyalty Synced At") != properties.get("Loyalty Synced At")
+    }
+    members = set(profiles(shop))
+    assert touched == changed & members
+    assert touched, "a day without any change proves nothing"
+    assert len(touched) < len(members) / 2
+    assert shop.writes() > 0
+
+
+def test_the_calendar_alone_expires_a_coupon_and_clears_it_at_the_vendors(shop: Shop) -> None:
+    now = datetime.fromisoformat(shop.settings["LOYALTY_NOW"])
+    code, email, expires_at = shop.ask(
+        """
+        select c.code, m.email, c.expires_at
+        from marts.fct_coupons as c
+        join marts.dim_members as m using (program, member_id)
+        join activation.sync_klaviyo__profiles as p on p.email = m.email
+        where c.status = 'usable' and p.loyalty_unused_coupons_count = 1
+            and p.loyalty_unused_coupon_code = c.code and c.expires_at is not null
+        order by c.expires_at limit 1
+        """
+    )[0]
+    assert profiles(shop)[email]["Loyalty Unused Coupon Code"] == code
+    later = expires_at.replace(tzinfo=now.tzinfo) + timedelta(seconds=1)
+    shop.settings["LOYALTY_NOW"] = later.isoformat()
+    shop.loyalty("run")
+    assert shop.ask("select status from marts.fct_coupons where code = ?", code) == [("expired",)]
+    held = profiles(shop)[email]
+    assert held["Loyalty Unused Coupons Count"] == 0
+    for name in COUPON:
+        assert held.get(name) is None
+    fields = subscribers(shop)[email]["fields"]
+    assert fields["Loyalty"]["UnusedCouponCode"] == ""
+
+
+def test_every_row_of_every_run_is_accounted_for(shop: Shop) -> None:
+    rows = shop.ask(
+        """
+        select planned_count, accepted_count + rejected_count + invalid_count + aborted_count
+        from sync.runs where status = 'succeeded'
+        """
+    )
+    assert rows
+    assert all(planned == settled for planned, settled in rows)
+
+
+def test_no_e_mail_and_no_key_is_in_any_log(shop: Shop) -> None:
+    secrets = [
+        shop.settings[name].encode()
+        for name in ("SMILE_API_KEY", "YOTPO_API_KEY", "KLAVIYO_API_KEY", "RULE_API_KEY")
+    ]
+    members = [email.encode() for email in list(profiles(shop))[:50]]
+    for folder in ("logs", "dagster", "dbt/logs", "dbt/build"):
+        for file in (shop.home / folder).rglob("*"):
+            if file.is_file():
+                content = file.read_bytes()
+                for secret in (*secrets, *members):
+                    assert secret not in content, f"{file} holds what no log may hold"
+
+
+def _desired(shop: Shop) -> dict[str, tuple[Any, ...]]:
+    """The activation rows, without the stamp that is no difference."""
+    rows = shop.ask(
+        "select email, columns(* exclude (email, loyalty_synced_at)) "
+        "from activation.sync_klaviyo__profiles"
+    )
+    return {row[0]: tuple(str(value) for value in row[1:]) for row in rows}
