@@ -16,6 +16,7 @@ from dagster_dbt import DagsterDbtProjectPreparer, DbtProject
 from filelock import FileLock
 
 from orchestration.home import Home
+from orchestration.publish import Described
 from orchestration.settings import Settings
 
 PROJECT_FOLDER = Path(__file__).parents[1] / "dbt_project"
@@ -68,6 +69,26 @@ def read_manifest(home: Home) -> Mapping[str, Any]:
     """The manifest's content."""
     manifest: Mapping[str, Any] = orjson.loads(ensure_manifest(home).read_bytes())
     return manifest
+
+
+def descriptions(home: Home) -> dict[tuple[str, str], Described]:
+    """What the models' yml says of every table and column, by (schema, table)."""
+    return {
+        (node["schema"], node["name"]): Described(
+            table=_one_line(node["description"]),
+            columns={
+                name: _one_line(column["description"])
+                for name, column in node["columns"].items()
+                if column["description"]
+            },
+        )
+        for node in read_manifest(home)["nodes"].values()
+        if node["resource_type"] == "model" and node["description"]
+    }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _fingerprint(folder: Path) -> str:

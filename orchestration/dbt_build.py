@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import orjson
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
@@ -80,6 +81,19 @@ def build(
     if answer.exception is not None:
         raise LoyaltyError(f"dbt could not begin: {_masked(one_line(answer.exception))}")
     return _results(answer)
+
+
+def count_rows(home: Home) -> dict[tuple[str, str], int]:
+    """Rows by (schema, table) of the warehouse; the caller holds the writer's slot."""
+    with duckdb.connect(str(home.warehouse), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name from duckdb_tables()"
+        ).fetchall()
+        counts = {}
+        for schema, table in found.fetchall():
+            count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
+            counts[schema, table] = int(count[0]) if count else 0
+        return counts
 
 
 def explain_failures(results: Sequence[NodeResult]) -> str | None:

@@ -50,6 +50,7 @@ def defs() -> dg.Definitions:
             )
         ],
         resources={"loyalty": LoyaltyResource()},
+        executor=executor(),  # of whatever is materialized in the UI without the job
     )
 
 
@@ -60,12 +61,17 @@ def refresh_loyalty() -> "dg.UnresolvedAssetJobDefinition":
         selection=dg.AssetSelection.all(),
         description="Extract both programmes, build and test the models, publish them, and push "
         "what changed to Klaviyo and Rule.",
-        executor_def=dg.multiprocess_executor.configured(
-            {
-                "max_concurrent": MAX_CONCURRENT_STEPS,
-                "start_method": {"forkserver": {"preload_modules": list(PRELOADED)}},
-            }
-        ),
+        executor_def=executor(),
+    )
+
+
+def executor() -> dg.ExecutorDefinition:
+    """Steps in processes of their own, forked from one that has imported everything already."""
+    return dg.multiprocess_executor.configured(
+        {
+            "max_concurrent": MAX_CONCURRENT_STEPS,
+            "start_method": {"forkserver": {"preload_modules": list(PRELOADED)}},
+        }
     )
 
 

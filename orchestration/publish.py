@@ -8,7 +8,7 @@ shell can stop a sync), and `published/loyalty.duckdb` for people, with the reco
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +35,22 @@ class Published:
     size_bytes: int
 
 
-def publish(home: Home) -> Published:
+@dataclass(frozen=True)
+class Described:
+    """A table in words: what it is, and each of its columns."""
+
+    table: str
+    columns: Mapping[str, str]
+
+
+def publish(home: Home, descriptions: Mapping[tuple[str, str], Described]) -> Published:
     """Copy the audited schemas out of the warehouse and put them in front of readers.
 
     Call only after a build whose blocking tests passed.
+
+    Args:
+        descriptions: by (schema, table); they travel with the tables as comments, so that a client
+            shows them beside the columns.
 
     Raises:
         LoyaltyError: there is nothing to publish.
@@ -46,7 +58,7 @@ def publish(home: Home) -> Published:
     with writer_slot(home) as warehouse, _replacing(home.audited) as new:
         if not warehouse.exists():
             raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
-        rows = _copy_schemas(warehouse, new)
+        rows = _copy_schemas(warehouse, new, descriptions)
     publish_deliveries(home)
     return Published(home.published, rows, home.published.stat().st_size)
 
@@ -65,7 +77,9 @@ def publish_deliveries(home: Home) -> None:
             connection.execute("checkpoint")
 
 
-def _copy_schemas(warehouse: Path, new: Path) -> dict[str, int]:
+def _copy_schemas(
+    warehouse: Path, new: Path, descriptions: Mapping[tuple[str, str], Described]
+) -> dict[str, int]:
     with duckdb.connect() as connection:
         connection.execute(f"attach {_text(str(warehouse))} as warehouse (read_only)")
         connection.execute(
@@ -78,7 +92,8 @@ def _copy_schemas(warehouse: Path, new: Path) -> dict[str, int]:
             connection.execute(
                 f"create table {target} as from warehouse.{_name(schema)}.{_name(table)}"
             )
-            _copy_comments(connection, schema, table, target)
+            if described := descriptions.get((schema, table)):
+                _describe(connection, target, described)
             count = connection.execute(f"select count(*) from {target}").fetchone()
             rows[f"{schema}.{table}"] = int(count[0]) if count else 0
         connection.execute("detach published")  # checkpoints: the file is complete on disk
@@ -99,23 +114,12 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def _copy_comments(
-    connection: duckdb.DuckDBPyConnection, schema: str, table: str, target: str
-) -> None:
-    """Descriptions travel with the tables, so that a client shows them beside the columns."""
-    where = "database_name = 'warehouse' and schema_name = ? and table_name = ?"
-    for (comment,) in connection.execute(
-        f"""
-        select comment from duckdb_tables() where {where} and comment is not null
-        """,
-        [schema, table],
-    ).fetchall():
-        connection.execute(f"comment on table {target} is {_text(comment)}")
-    for column, comment in connection.execute(
-        f"select column_name, comment from duckdb_columns() where {where} and comment is not null",
-        [schema, table],
-    ).fetchall():
-        connection.execute(f"comment on column {target}.{_name(column)} is {_text(comment)}")
+def _describe(connection: duckdb.DuckDBPyConnection, target: str, described: Described) -> None:
+    existing = {str(row[0]) for row in connection.execute(f"describe {target}").fetchall()}
+    connection.execute(f"comment on table {target} is {_text(described.table)}")
+    for column, text in described.columns.items():
+        if column in existing:
+            connection.execute(f"comment on column {target}.{_name(column)} is {_text(text)}")
 
 
 @contextmanager

@@ -25,6 +25,8 @@ _DAGSTER_YAML = """\
 # Written by `loyalty` when the folder is made; edit it, it is not written again.
 telemetry:
   enabled: false
+nux: # no invitation to a newsletter in front of the first page
+  enabled: false
 """
 
 Report = Callable[[str, str, str], None]
@@ -83,7 +85,7 @@ def _run(
     ops_config: Mapping[str, Any] | None,
     now: datetime | None,
 ) -> RunOutcome:
-    invocation = uuid.uuid4().hex
+    invocation = uuid.uuid4().hex[:8]  # short: people see it beside the run
     tags = {_INVOCATION_TAG: invocation, **({NOW_TAG: now.isoformat()} if now else {})}
     outcome = RunOutcome()
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:

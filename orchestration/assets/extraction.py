@@ -6,7 +6,7 @@ import dagster as dg
 
 import dlt_sources.smile as smile
 import dlt_sources.yotpo as yotpo
-from dlt_sources.declarations import Table
+from dlt_sources.declarations import STAMPS, Table
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.extract import extract
 from orchestration.programs import Program, programs
@@ -49,6 +49,10 @@ def extraction_assets(program: Program) -> dg.AssetsDefinition:
             tags={"cadence": "daily", "pii": "yes"},
             description=f"One row: {table.grain}."
             + (f" Documented at {table.evidence}" if table.evidence else ""),
+            metadata={
+                "dagster/table_name": f"{program.dataset}.{table.name}",
+                "dagster/column_schema": _columns(table),
+            },
         )
         for table in tables(program)
     ]
@@ -80,12 +84,27 @@ def extraction_assets(program: Program) -> dg.AssetsDefinition:
                 asset_key=spec.key,
                 metadata={
                     "rows_this_run": done.rows.get(spec.key.path[-1], 0),
-                    "requests": done.requests,
-                    "retries": done.retries,
-                    "reading_seconds": round(done.network_seconds, 2),
-                    "loading_seconds": round(done.load_seconds, 2),
                     "left_out": done.left_out,
+                    # of the programme's extraction as a whole, not of this table
+                    "extraction_requests": done.requests,
+                    "extraction_retries": done.retries,
+                    "extraction_reading_seconds": round(done.network_seconds, 2),
+                    "extraction_loading_seconds": round(done.load_seconds, 2),
                 },
             )
 
     return extraction
+
+
+def _columns(table: Table) -> dg.TableSchema:
+    """What the table is declared to hold; fields a vendor adds become columns beside these."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column.type,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in (*STAMPS, *table.columns)
+        ]
+    )

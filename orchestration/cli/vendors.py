@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 
+from orchestration.cli import children
 from orchestration.home import Home
 from orchestration.settings import Settings
 from sandbox.config import SHOP_CUSTOMERS
@@ -67,9 +68,7 @@ def sandbox(home: Home, customers: int | None = None, port: int = 0) -> Iterator
     command += ["--state", str(home.sandbox), "--limits-scale", str(LIMITS_SCALE)]
     command += ["--customers", str(_shop_size(home, customers))]
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
-            command, stdout=output, stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-        )
+        process = children.start(command, {**os.environ, "PYTHONUNBUFFERED": "1"}, output)
     base_url = f"http://127.0.0.1:{command[4]}"
     try:
         _wait(process, base_url, log)
@@ -77,12 +76,7 @@ def sandbox(home: Home, customers: int | None = None, port: int = 0) -> Iterator
         yield at(base_url)
     finally:
         _address_file(home).unlink(missing_ok=True)
-        process.terminate()  # the sandbox saves its state and ends
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        children.stop(process)  # the sandbox saves its state and ends
 
 
 def serve(home: Home, arguments: list[str]) -> int:

@@ -8,9 +8,14 @@ import duckdb
 import pytest
 
 from orchestration.home import Home
-from orchestration.publish import publish, publish_deliveries
+from orchestration.publish import Described, publish, publish_deliveries
 from vendor_http import LoyaltyError
 
+DESCRIBED = {
+    ("marts", "dim_members"): Described(
+        "One row per member.", {"first_name": "It's the given name.", "gone": "No such column."}
+    )
+}
 OLDEST_CLIENT = Path(sys.prefix) / "oldest_client"
 
 
@@ -34,8 +39,6 @@ def build(home: Home, name: str) -> None:
             create table marts.dim_members as
                 select 'smile' as program, '1' as member_id, '{name}' as first_name,
                     1.5::decimal(5, 4) as ratio, ['a'] as names, '{{}}'::json as thresholds;
-            comment on table marts.dim_members is 'One row per member.';
-            comment on column marts.dim_members.first_name is 'It''s the given name.';
             create table activation.sync_klaviyo__profiles as select 'a@mail.dev' as email;
             create table staging.stg_smile__customers as select 1 as secret;
             """
@@ -48,7 +51,7 @@ def ask(home: Home, query: str) -> list[tuple[object, ...]]:
 
 
 def test_readers_find_the_audited_schemas_and_nothing_else(home: Home) -> None:
-    published = publish(home)
+    published = publish(home, DESCRIBED)
     assert published.rows["marts.dim_members"] == 1
     schemas = {
         schema for (schema,) in ask(home, "select distinct schema_name from duckdb_tables()")
@@ -57,13 +60,13 @@ def test_readers_find_the_audited_schemas_and_nothing_else(home: Home) -> None:
 
 
 def test_the_record_of_deliveries_is_there_before_anything_was_sent(home: Home) -> None:
-    publish(home)
+    publish(home, DESCRIBED)
     for table in ("runs", "profiles", "rejections"):
         assert ask(home, f"select count(*) from sync.{table}") == [(0,)]
 
 
 def test_descriptions_travel_with_the_tables(home: Home) -> None:
-    publish(home)
+    publish(home, DESCRIBED)
     assert ask(home, "select comment from duckdb_tables() where table_name = 'dim_members'") == [
         ("One row per member.",)
     ]
@@ -73,16 +76,16 @@ def test_descriptions_travel_with_the_tables(home: Home) -> None:
 
 
 def test_a_reader_keeps_the_old_tables_until_it_connects_again(home: Home) -> None:
-    publish(home)
+    publish(home, DESCRIBED)
     with duckdb.connect(str(home.published), read_only=True) as reader:
         build(home, "second")
-        publish(home)
+        publish(home, DESCRIBED)
         assert reader.execute("select first_name from marts.dim_members").fetchall() == [("first",)]
     assert ask(home, "select first_name from marts.dim_members") == [("second",)]
 
 
 def test_somebodys_writing_shell_on_the_published_file_stops_nothing(home: Home) -> None:
-    publish(home)
+    publish(home, DESCRIBED)
     script = (
         "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
     )
@@ -95,28 +98,28 @@ def test_somebodys_writing_shell_on_the_published_file_stops_nothing(home: Home)
         assert shell.stdout is not None
         assert shell.stdout.readline() == "open\n"
         build(home, "second")
-        publish(home)
+        publish(home, DESCRIBED)
         publish_deliveries(home)
         shell.communicate("\n", timeout=30)
     assert ask(home, "select first_name from marts.dim_members") == [("second",)]
 
 
 def test_a_publication_that_fails_leaves_the_old_file_and_no_litter(home: Home) -> None:
-    publish(home)
+    publish(home, DESCRIBED)
     home.warehouse.unlink()
     with pytest.raises(LoyaltyError, match="run `loyalty build` first"):
-        publish(home)
+        publish(home, DESCRIBED)
     assert ask(home, "select first_name from marts.dim_members") == [("first",)]
     assert [file.name for file in home.published.parent.iterdir()] == ["loyalty.duckdb"]
     assert not list(home.root.glob(".*.new*"))
 
 
 def test_a_warehouse_without_marts_is_not_published(home: Home) -> None:
-    publish(home)
+    publish(home, DESCRIBED)
     home.warehouse.unlink()
     duckdb.connect(str(home.warehouse)).close()
     with pytest.raises(LoyaltyError, match="no marts yet"):
-        publish(home)
+        publish(home, DESCRIBED)
     assert ask(home, "select first_name from marts.dim_members") == [("first",)]
 
 
@@ -130,7 +133,7 @@ def test_nothing_published_yet_names_the_command_that_does(home: Home) -> None:
 )
 def test_the_oldest_promised_client_reads_the_published_file(home: Home) -> None:
     assert OLDEST_CLIENT.exists(), "DuckDB 1.3 is missing; `make test` installs it"
-    publish(home)
+    publish(home, DESCRIBED)
     script = (
         "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True);"
         "print(duckdb.__version__, c.execute('select first_name, ratio, names from"
