@@ -113,16 +113,14 @@ def explain_failures(results: Sequence[NodeResult]) -> str | None:
 
 
 class _Progress:
-    """Counts finished nodes from dbt's events."""
+    """Says how far dbt is, from its own "n of m" events."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._finished = 0
 
     def __call__(self, event: Any) -> None:
-        if event.info.name == "NodeFinished":
-            self._finished += 1
-            self._say(f"{self._finished} models and tests done")
+        if event.info.name == "LogStartLine":
+            self._say(f"{event.data.index} of {event.data.total} models and tests")
 
 
 def _results(answer: dbtRunnerResult) -> list[NodeResult]:
