@@ -90,7 +90,7 @@ def count_rows(home: Home) -> dict[tuple[str, str], int]:
             "select schema_name, table_name from duckdb_tables()"
         ).fetchall()
         counts = {}
-        for schema, table in found.fetchall():
+        for schema, table in tables:
             count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
             counts[schema, table] = int(count[0]) if count else 0
         return counts

@@ -1,11 +1,19 @@
 """What a run looks like on a terminal: one line per step, live; plain lines where there is none."""
 
+import re
 import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 STEP_TITLES = {
     "extract_smile": "Extract Smile.io",
@@ -15,6 +23,8 @@ STEP_TITLES = {
     "klaviyo__profiles": "Sync Klaviyo",
     "rule__subscribers": "Sync Rule",
 }
+# Steps that know how far they are begin their report with it; the others' bars only pulse.
+_FAR = re.compile(r"([\d,]+) of ([\d,]+) ")
 _MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]–[/]"}
 
 
@@ -26,6 +36,7 @@ class RunScreen:
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.fields[mark]} {task.description:<18}"),
+            BarColumn(bar_width=16),
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[text]}[/]"),
             console=console,
@@ -52,19 +63,22 @@ class RunScreen:
         if text:
             self._last_text[step] = text
         if self._console.is_terminal:
-            self._show(step, state)
+            self._show(step, state, text)
         else:
             self._print(step, state, text)
 
-    def _show(self, step: str, state: str) -> None:
+    def _show(self, step: str, state: str, text: str) -> None:
         if step not in self._tasks:
             self._tasks[step] = self._progress.add_task(
-                STEP_TITLES.get(step, step), total=1, mark=" ", text=""
+                STEP_TITLES.get(step, step), total=None, mark=" ", text=""
             )
         task = self._tasks[step]
         self._progress.update(task, text=self._last_text.get(step, ""))
+        if far := _FAR.match(text):
+            done, total = (int(number.replace(",", "")) for number in far.groups())
+            self._progress.update(task, completed=done, total=total)
         if state in _MARKS:
-            self._progress.update(task, mark=_MARKS[state], completed=1)
+            self._progress.update(task, mark=_MARKS[state], completed=1, total=1)
 
     def _print(self, step: str, state: str, text: str) -> None:
         title = STEP_TITLES.get(step, step)
