@@ -86,9 +86,7 @@ def build(
 def count_rows(home: Home) -> dict[tuple[str, str], int]:
     """Rows by (schema, table) of the warehouse; the caller holds the writer's slot."""
     with duckdb.connect(str(home.warehouse), read_only=True) as connection:
-        tables = connection.execute(
-            "select schema_name, table_name from duckdb_tables()"
-        ).fetchall()
+        found = connection.execute("select schema_name, table_name from duckdb_tables()")
         counts = {}
         for schema, table in tables:
             count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
