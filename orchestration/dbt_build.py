@@ -88,7 +88,7 @@ def count_rows(home: Home) -> dict[tuple[str, str], int]:
     with duckdb.connect(str(home.warehouse), read_only=True) as connection:
         found = connection.execute("select schema_name, table_name from duckdb_tables()")
         counts = {}
-        for schema, table in tables:
+        for schema, table in found.fetchall():
             count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
             counts[schema, table] = int(count[0]) if count else 0
         return counts
