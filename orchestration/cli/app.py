@@ -221,9 +221,12 @@ def _execute(
         console.print(f"[yellow]{line}[/]", highlight=False)
     with output_to(home.run_log) as terminal:
         start_step_server()  # before the slow imports, which it does at the same time
-        from orchestration.cli.execute import execute
+        screen = Console(file=terminal)
+        with screen.status("starting Dagster"):
+            from orchestration.cli.execute import execute
 
-        outcome = execute(Console(file=terminal), home, settings.now, selection(), full=full)
+            selected = selection()
+        outcome = execute(screen, home, settings.now, selected, full=full)
     if show:
         from orchestration.cli import summary
 

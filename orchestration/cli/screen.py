@@ -14,6 +14,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 STEP_TITLES = {
     "extract_smile": "Extract Smile.io",
@@ -36,10 +37,14 @@ class RunScreen:
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.fields[mark]} {task.description:<18}"),
-            BarColumn(bar_width=16),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[text]}[/]"),
+            BarColumn(bar_width=14, table_column=Column(min_width=14)),
+            TimeElapsedColumn(table_column=Column(min_width=7)),
+            TextColumn(
+                "[dim]{task.fields[text]}[/]",
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
             console=console,
+            expand=True,
         )
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
