@@ -25,6 +25,12 @@ from vendor_http import ConfigurationError
 
 SOURCES = ("smile", "yotpo")
 DESTINATIONS = ("klaviyo", "rule")
+# Variables that are no settings, because they say where and how settings are used: name -> default,
+# meaning. They cannot stand in the file.
+ENVIRONMENT_ONLY = {
+    "LOYALTY_ENV_FILE": (".env", "file to read settings from, beside real variables"),
+    "LOYALTY_DBT_THREADS": ("2", "models that dbt builds at a time"),
+}
 _HTTP_URL = TypeAdapter(HttpUrl)
 
 
@@ -195,10 +201,15 @@ def load_settings() -> Settings:
         ConfigurationError: one line that names every variable with an unusable value.
     """
     try:
-        return Settings(_env_file=os.environ.get("LOYALTY_ENV_FILE", ".env"))  # type: ignore[call-arg]
+        return Settings(_env_file=_file())  # type: ignore[call-arg]
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
         raise ConfigurationError(f"Settings cannot be used: {problems}") from None
+
+
+def _file() -> str:
+    name = "LOYALTY_ENV_FILE"
+    return os.environ.get(name, ENVIRONMENT_ONLY[name][0])
 
 
 def _explain(problem: Any) -> str:

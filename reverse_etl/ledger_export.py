@@ -4,9 +4,11 @@ Column names are what analysts and dbt rely on: add, never rename. Rows travel a
 ledger and published file never have to be attached to each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
+
+from reverse_etl.ledger_words import TABLES
 
 EXPORTS: Mapping[str, str] = {
     "runs": """
@@ -60,3 +62,17 @@ def write_exports(
             target.execute(f"create or replace table {quoted}.{table} as select * from {name}")
         finally:
             target.unregister(name)
+        _describe(target, f"{quoted}.{table}", table, rows.column_names)
+
+
+def _describe(
+    target: duckdb.DuckDBPyConnection, relation: str, table: str, columns: Sequence[str]
+) -> None:
+    meaning, words = TABLES[table]
+    target.execute(f"comment on table {relation} is {_text(meaning)}")
+    for column in columns:
+        target.execute(f"comment on column {relation}.{column} is {_text(words[column])}")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,61 @@
+"""The published record of deliveries in words: what each table of `EXPORTS` and each column means.
+
+Published as comments beside the columns, and the source of their part of docs/reference/tables.md.
+"""
+
+from collections.abc import Mapping
+
+_SHARED = {
+    "run_id": "Run that this belongs to: the id that the Dagster UI shows.",
+    "destination": "klaviyo or rule.",
+    "object": "What is written there: profiles (Klaviyo) or subscribers (Rule).",
+    "email": "Normalised e-mail of the person.",
+    "job_id": "The vendor's id of the job that carried it; none where the vendor answers at once.",
+    "reason_code": "Why it was not accepted, in one word of the vendor's or ours; else none.",
+    "attempt_count": "How often it was tried so far.",
+}
+TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "runs": (
+        "One row per run, destination, object and operation (add, change, clear): how many rows "
+        "were planned, and what became of them. planned = accepted + rejected + invalid + aborted "
+        "once a run has finished.",
+        {
+            **_SHARED,
+            "operation": "add (nothing of ours was there), change, or clear (only values ended).",
+            "started_at": "Start of the sync by the product's clock (UTC).",
+            "finished_at": "Its end (UTC); none while it runs.",
+            "status": "running, succeeded, unfinished (the vendor still works on a job), aborted "
+            "(stopped early) or failed.",
+            "planned_count": "Rows that differed from what the vendor had accepted.",
+            "attempted_count": "Of these: sent.",
+            "accepted_count": "Of these: accepted by the vendor.",
+            "rejected_count": "Of these: refused by the vendor; see rejections.",
+            "invalid_count": "Of these: never sent, because we know that the vendor refuses them.",
+            "aborted_count": "Of these: not sent, or without an answer; the next run takes them.",
+        },
+    ),
+    "profiles": (
+        "One row per destination, object and person we ever planned to write: the latest state of "
+        "the delivery.",
+        {
+            **_SHARED,
+            "state": "unchanged, sent (on its way), accepted, rejected, invalid or aborted.",
+            "payload_hash": "Fingerprint of the last payload that was accepted whole.",
+            "sent_at": "When it was last sent (UTC).",
+            "accepted_at": "When the vendor last accepted something (UTC); none = never.",
+            "operation": "What was last planned: add, change or clear.",
+            "accepted_payload": "JSON: each property and the value that the vendor holds of ours.",
+        },
+    ),
+    "rejections": (
+        "One row per row that a run could not deliver, with the reason.",
+        {
+            **_SHARED,
+            "operation": "What was to be done: add, change or clear.",
+            "state": "rejected (by the vendor) or invalid (never sent).",
+            "reason": "The vendor's own words, shortened, without personal data.",
+            "recorded_at": "When this was noted (UTC).",
+            "quarantined_at": "Since when the row is no longer tried (UTC); none = tried again.",
+        },
+    ),
+}
