@@ -89,8 +89,8 @@ def _settings() -> str:
     parts = [
         NOTE.format(source="orchestration/settings.py"),
         "# Settings\n\nFrom the environment, or from `.env` in the folder where `loyalty` is "
-        "started; real variables win over the file, an empty one counts as not set. `.env.example` lists "
-        "all of them. `loyalty doctor` says whether they work.\n",
+        "started; real variables win over the file, an empty one counts as not set. "
+        "`.env.example` lists all of them. `loyalty doctor` says whether they work.\n",
     ]
     for title, rows in _sections():
         parts.append(f"\n## {title}\n\n" + _settings_table(rows))
