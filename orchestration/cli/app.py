@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from orchestration.home import Home
 from orchestration.settings import Settings, load_settings
@@ -134,7 +135,7 @@ def doctor() -> None:
     for finding in examine(load_settings()):
         failed += finding.good is False
         console.print(
-            f"{marks[finding.good]} {finding.subject:<13} {finding.text}", highlight=False
+            f"{marks[finding.good]} {finding.subject:<13} {escape(finding.text)}", highlight=False
         )
     if failed:
         raise LoyaltyError(f"{failed} of these would stop a run")
@@ -186,7 +187,7 @@ def main() -> None:
     try:
         app()
     except LoyaltyError as error:
-        errors.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         errors.print("stopped; what was already done stays done")

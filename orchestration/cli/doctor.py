@@ -45,6 +45,9 @@ PROBES: dict[str, tuple[tuple[str, str], ...]] = {
     "rule": (("tags", "/api/v2/tags?limit=1"),),
 }
 
+# Budgets that a probe is charged to, where a client has several.
+BUDGETS = {"klaviyo": "profiles"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -104,7 +107,7 @@ def _vendor(name: str, connect: Callable[[], ApiClient | None]) -> Iterator[Find
         for what, path in PROBES[name]:
             try:
                 # 404: Smile answers so for settings of a shop without an active points programme.
-                client.send("GET", path, accept={404})
+                client.send("GET", path, accept={404}, limit=BUDGETS.get(name, "default"))
             except LoyaltyError as error:
                 yield Finding(name, False, f"{what}: {error}")
             else:

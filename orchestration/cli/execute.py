@@ -5,6 +5,7 @@ from datetime import datetime
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 
 from orchestration.assets.extraction import keys, operation_name
 from orchestration.cli.screen import STEP_TITLES, RunScreen
@@ -35,7 +36,7 @@ def execute(
     with RunScreen(console) as screen:
         outcome = run_assets(home, screen.report, selection, ops_config, now)
     for warning in outcome.warnings:
-        console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
     if not outcome.succeeded:
         reasons = [
             f"{STEP_TITLES.get(step, step)}: {text}" for step, text in outcome.failures.items()

@@ -53,5 +53,6 @@ def _sample(sample: dict[str, Any]) -> str:
 
 def mask(email: str) -> str:
     """An e-mail that the person behind the screen can recognise and nobody else can use."""
-    local, _, domain = email.partition("@")
-    return f"{local[:2]}***@{domain}"
+    local, at, domain = email.rpartition("@")
+    shown = local[:2] if len(local) > len("name") else ""
+    return f"{shown}***@{domain}" if at else "***"

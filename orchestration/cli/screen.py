@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -78,7 +79,7 @@ class RunScreen:
                 STEP_TITLES.get(step, step), total=None, mark=" ", text=""
             )
         task = self._tasks[step]
-        self._progress.update(task, text=self._last_text.get(step, ""))
+        self._progress.update(task, text=escape(self._last_text.get(step, "")))
         if far := _FAR.match(text):
             done, total = (int(number.replace(",", "")) for number in far.groups())
             self._progress.update(task, completed=done, total=total)
@@ -94,7 +95,7 @@ class RunScreen:
             seconds = time.monotonic() - self._started.get(step, time.monotonic())
             said = text or self._last_text.get(step, "")
             self._console.print(
-                f"{_MARKS[state]} {title:<18} {seconds:6.1f} s  {said}",
+                f"{_MARKS[state]} {title:<18} {seconds:6.1f} s  {escape(said)}",
                 highlight=False,
                 soft_wrap=True,
             )
