@@ -135,15 +135,18 @@ def _sentence(progress: Progress) -> str:
     return f"{text}, {progress.rejected:,} rejected" if progress.rejected else text
 
 
-def _judge(sync: DeclaredSync, result: SyncResult, tolerated_share: float) -> None:
+def _judge(sync: DeclaredSync, result: SyncResult, tolerated: float) -> None:
     planned, rejected = result.total("planned"), result.total("rejected")
-    if rejected > max(REJECTED_ROWS_TOLERATED, tolerated_share * planned):
+    if rejected > max(REJECTED_ROWS_TOLERATED, tolerated * planned):
         raise TooManyRejectedError(
             f"{sync.destination} rejected {rejected:,} of {planned:,} rows; see sync.rejections "
             "for the reasons. They are tried again with fresh data next time"
         )
-    if result.status == "aborted":
+    aborted = result.total("aborted")
+    if result.status == "aborted" or aborted > max(REJECTED_ROWS_TOLERATED, tolerated * planned):
+        why = (result.stopped or "no answer about some rows").replace("_", " ")
         raise LoyaltyError(
-            f"{sync.destination}: stopped early ({result.stopped}); "
-            f"{result.total('aborted'):,} of {planned:,} rows wait for the next run"
+            f"{sync.destination}: {aborted:,} of {planned:,} rows were not delivered ({why}) and "
+            f"wait for the next run. Run again later; {sync.destination.upper()}_BASE_URL says "
+            "where it was looked for"
         )

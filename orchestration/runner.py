@@ -21,6 +21,8 @@ from vendor_http import LoyaltyError
 
 _POLL_SECONDS = 0.3
 _INVOCATION_TAG = "loyalty/invocation"
+# Dagster's own error message, one name per asset, about a step whose predecessor failed.
+_NOT_EXECUTED = "Dependencies for step "
 _DAGSTER_YAML = """\
 # Written by `loyalty` when the folder is made; edit it, it is not written again.
 telemetry:
@@ -155,7 +157,9 @@ class _Follower:
         step = entry.step_key or ""
         event = entry.dagster_event
         if event is None:
-            if step and entry.user_message:
+            if entry.user_message.startswith(_NOT_EXECUTED):
+                self._report(step, "skipped", "not started, for a step before it failed")
+            elif step and entry.user_message:
                 self._report(step, "progress", entry.user_message)
                 if int(entry.level) >= logging.WARNING:
                     self._outcome.warnings.append(entry.user_message)

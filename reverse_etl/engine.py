@@ -145,6 +145,7 @@ class _Run:
         self._started = time.monotonic()
         self._requests_before = Counter(destination.requests)
         self._stopped: str | None = None
+        self._is_unavailable = False
 
     def execute(self) -> SyncResult:
         self._ledger.start_run(self._scope, self._plan.run_id, self._plan.now, self._counts)
@@ -156,6 +157,8 @@ class _Run:
         try:
             if not self._plan.is_empty:
                 self._send_all()
+            if self._is_unavailable:  # a batch was given up: as honest as having stopped
+                self._stopped = self._stopped or "vendor_unavailable"
             status = "succeeded"
             if self._stopped:
                 status = "aborted"
@@ -196,6 +199,7 @@ class _Run:
                 failures = 0
             except VendorUnavailableError as error:
                 failures += 1
+                self._is_unavailable = True
                 logger.warning("%s: a batch failed: %s", self._scope, error)
                 self._settle_unknown(batch, "vendor_unavailable")
                 if failures >= self._settings.failures_in_a_row:

@@ -33,6 +33,8 @@ RETRY_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 522, 52
 # that the vendors document, except Rule's ten minutes, which its Retry-After names.
 MAX_ATTEMPTS = 6
 _LONGEST_BACKOFF_SECONDS = 30.0
+# Where nobody accepts them as an answer, these tell of another server than the vendor's.
+_NOT_THIS_API = frozenset({404, 405, 410, 501})
 
 
 class _PassingTroubleError(Exception):
@@ -210,8 +212,16 @@ class ApiClient:
             raise ConfigurationError(
                 f"{what} was refused with {status}: {reason}. Check {self._key_variables}"
             )
+        if response.is_redirect:
+            raise ConfigurationError(
+                f"{what} was sent elsewhere ({status}), and a key follows nobody to another "
+                f"address. Put the final one into {self._base_url_variable or 'the base URL'}"
+            )
+        hint = ""
+        if status in _NOT_THIS_API and self._base_url_variable:
+            hint = f": there is no such page. Check {self._base_url_variable}"
         raise RequestRefusedError(
-            f"{what} was refused with {status}", status=status, body=response.content
+            f"{what} was refused with {status}{hint}", status=status, body=response.content
         )
 
     def _note_pause(self, response: httpx.Response) -> None:
