@@ -19,7 +19,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -29,16 +28,24 @@ from vendor_http.pauses import retry_after_seconds
 
 # 423: Yotpo locks a busy record; 504 and 524 come from gateways in front of the vendors.
 RETRY_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 522, 524})
-# Six tries with exponential waits of up to 30 s last about a minute: longer than any fixed window
-# that the vendors document, except Rule's ten minutes, which its Retry-After names.
+# Six tries with random, doubling waits outlive a hiccup of some ten seconds.
 MAX_ATTEMPTS = 6
 _LONGEST_BACKOFF_SECONDS = 30.0
+# A 429 is no failure but a request to wait, and others spend the same budget. It is given up only
+# after more than the longest window that vendors document, a minute; except Rule's ten minutes,
+# which its Retry-After names.
+THROTTLED_SECONDS = 180.0
+_THROTTLED_TRIES = 60
 # Where nobody accepts them as an answer, these tell of another server than the vendor's.
 _NOT_THIS_API = frozenset({404, 405, 410, 501})
 
 
 class _PassingTroubleError(Exception):
     """This try failed, the next may not."""
+
+
+class _ThrottledError(_PassingTroubleError):
+    """Not a failure: the vendor wants to be asked later."""
 
 
 class ApiClient:
@@ -51,7 +58,7 @@ class ApiClient:
         key_variables: settings to name when the vendor answers 401 or 403.
         limits: budgets by name; every request is charged to one of them.
         retry_statuses: answers that a later try may cure.
-        max_attempts: tries per request, the first included.
+        max_attempts: failures per request until it is given up; a 429 is none.
         timeout_seconds: for connecting, and for each read and write.
         pause_seconds: what an answer says about staying silent; applies to all threads.
         longest_pause_seconds: a longer request for silence is an error at once.
@@ -145,9 +152,10 @@ class ApiClient:
             method, path, params=params, content=body, headers={**sent_headers, **(headers or {})}
         )
         what = f"{self.vendor}: {name or f'{method} {path}'}"
+        patience = _Patience(self._max_attempts)
         tries = Retrying(
             retry=retry_if_exception_type(_PassingTroubleError),
-            stop=stop_after_attempt(self._max_attempts),
+            stop=patience,
             wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS),
             before_sleep=self._count_retry,
             reraise=True,
@@ -156,7 +164,7 @@ class ApiClient:
             response = tries(self._try, request, limit, check)
         except _PassingTroubleError as trouble:
             raise VendorUnavailableError(
-                f"{what} failed {self._max_attempts} times, last with {trouble}. "
+                f"{what} failed {patience.tries} times, last with {trouble}. "
                 f"Nothing that was already done is lost; run again later{self._address_hint()}"
             ) from None
         return self._judge(response, accept, what)
@@ -192,6 +200,8 @@ class ApiClient:
         except httpx.TransportError as error:
             raise _PassingTroubleError(type(error).__name__) from None
         self._note_pause(response)
+        if response.status_code == 429 and 429 in self._retry_statuses:
+            raise _ThrottledError("status 429")
         if response.status_code in self._retry_statuses:
             raise _PassingTroubleError(f"status {response.status_code}")
         if check is not None and response.is_success:
@@ -248,6 +258,24 @@ class ApiClient:
         if not self._base_url_variable:
             return ""
         return f", or check {self._base_url_variable} if nobody answers there"
+
+
+class _Patience:
+    """When to stop trying: after so many failures, or after minutes of nothing but 429."""
+
+    def __init__(self, max_failures: int) -> None:
+        self._max_failures = max_failures
+        self._failures = 0
+        self.tries = 0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        self.tries = state.attempt_number
+        trouble = state.outcome.exception() if state.outcome else None
+        if isinstance(trouble, _ThrottledError):
+            waited = state.seconds_since_start or 0.0
+            return waited >= THROTTLED_SECONDS or self.tries >= _THROTTLED_TRIES
+        self._failures += 1
+        return self._failures >= self._max_failures
 
 
 class _NoAddresses(logging.Filter):

@@ -91,6 +91,46 @@ def test_retry_after_is_waited_for() -> None:
     assert arrivals[1] - arrivals[0] >= 1.0
 
 
+def test_a_storm_of_429_is_sat_out_however_few_failures_are_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pause = time.sleep
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: pause(min(seconds, 0.01)))
+    storm: list[Answer] = [(429, {}, b"")] * 20
+    with vendor([*storm, OK]) as (url, arrivals), client(url, max_attempts=2) as api:
+        assert api.get_json("/customers") == {"ok": True}
+    assert len(arrivals) == 21
+
+
+def test_a_429_for_ever_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = time.sleep
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: pause(min(seconds, 0.01)))
+    with (
+        vendor([(429, {}, b"")]) as (url, _),
+        client(url, max_attempts=2) as api,
+        pytest.raises(VendorUnavailableError, match=r"GET /customers failed 60 times.*429"),
+    ):
+        api.get_json("/customers")
+
+
+def test_a_redirect_is_not_followed_and_names_the_address_setting() -> None:
+    with (
+        vendor([(301, {"Location": "https://elsewhere.test/"}, b"")]) as (url, _),
+        client(url, base_url_variable="SMILE_BASE_URL") as api,
+        pytest.raises(ConfigurationError, match="SMILE_BASE_URL"),
+    ):
+        api.get_json("/customers")
+
+
+def test_a_page_that_is_not_there_names_the_address_setting() -> None:
+    with (
+        vendor([(404, {}, b"<html>")]) as (url, _),
+        client(url, base_url_variable="SMILE_BASE_URL") as api,
+        pytest.raises(RequestRefusedError, match="SMILE_BASE_URL"),
+    ):
+        api.get_json("/customers")
+
+
 def test_a_pause_longer_than_the_run_waits_is_an_error_at_once() -> None:
     with (
         vendor([(429, {"Retry-After": "600"}, b"")]) as (url, arrivals),
