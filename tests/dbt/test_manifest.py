@@ -90,6 +90,13 @@ RULE_VENDOR = [
     "Yotpo.PointsExpireAt",
     "Yotpo.LastSeenAt",
     "Yotpo.IsMember",
+    "Yotpo.OptIn",
+    "Yotpo.OptInDate",
+    *(
+        f"Yotpo.TierStats{part}{unit}"
+        for part in ("Current", "NeededMaintain", "NeededNext")
+        for unit in ("Points", "AmountCents", "Purchases", "Referrals")
+    ),
 ]
 
 KLAVIYO_TYPES = {

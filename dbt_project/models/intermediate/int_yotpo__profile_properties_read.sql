@@ -19,6 +19,8 @@ select
     vip_tier_name,
     cast(vip_tier_expires_at as date) as tier_ends_on,
     birth_month,
+    opt_in as is_opted_in,
+    {{ text_to_utc_timestamp('opted_in_at') }} as opted_in_at,
     cast({{ text_to_utc_timestamp('opted_in_at') }} as date) as opted_in_on,
     next_points_expire_on,
     next_points_expire_amount,
