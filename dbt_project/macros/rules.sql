@@ -9,9 +9,9 @@
     cast('{{ var("now") or given or run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
 {%- endmacro %}
 
-{#- E-mails are compared and stored trimmed and lower-cased; an empty one is none. -#}
+{#- E-mails are compared and stored trimmed (of every kind of blank) and lower-cased; an empty one is none. -#}
 {% macro normalised_email(column) -%}
-    nullif(lower({{ regexp_replace_all(column, '^\\s+|\\s+$', '') }}), '')
+    nullif(lower({{ regexp_replace_all(column, '^[\\s\\p{Z}\\p{Cc}]+|[\\s\\p{Z}\\p{Cc}]+$', '') }}), '')
 {%- endmacro %}
 
 {#- Currency of a programme: one for all, or a map by programme. -#}

@@ -18,8 +18,20 @@ templates as (
     from {{ ref('headline_templates') }}
 ),
 
+newest as (
+    select * from {{ ref('int_loyalty__extracts_ordered') }}
+    where resource = 'points_settings' and is_newest
+),
+
+-- settings that the newest extraction no longer found belong to a points programme that was switched off
 settings as (
-    select * from {{ ref('stg_smile__points_settings') }}
+    select
+        all_settings.program,
+        nullif(trim(all_settings.points_label_one), '') as points_label_one,
+        nullif(trim(all_settings.points_label_other), '') as points_label_other
+    from {{ ref('stg_smile__points_settings') }} as all_settings
+    left join newest on all_settings.program = newest.program
+    where all_settings.extract_id >= coalesce(newest.extract_id, all_settings.extract_id)
 )
 
 select

@@ -32,7 +32,7 @@ select
     case when typed.is_variable then typed.variable_points_max end as variable_max_points,
     case when typed.is_variable then typed.variable_points_step end as variable_step_points,
     case
-        when typed.is_variable then cast(typed.variable_points_step_reward_value as decimal(18, 6))
+        when typed.is_variable then cast(typed.variable_points_step_reward_value as decimal(18, 8))
     end as variable_step_value,
     case
         when typed.is_variable then 'variable_amount'

@@ -15,6 +15,8 @@ classed as (
             when status_text in ('', 'approved') then 'approved'
             when status_text in ('pending', 'reversed') then status_text
             when {{ regexp_found('status_text', "'^[0-9]+([.,][0-9]+)? ?%$'") }} then 'percentage'
+            -- "50% complete"; of a redemption it would be a code such as 10%OFF
+            when coalesce(points, 0) > 0 and {{ regexp_found('status_text', "'^[0-9]+([.,][0-9]+)? ?%'") }} then 'percentage'
             -- a custom reward and a donation have a word where other redemptions have a code
             when coalesce(points, 0) <= 0 and status_text in ('redeemed', 'donation') then 'redemption_without_code'
             when coalesce(points, 0) <= 0 then 'redemption'

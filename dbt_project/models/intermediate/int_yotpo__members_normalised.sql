@@ -1,3 +1,7 @@
+{%- set referral_link -%}
+    nullif(trim({{ json_text('customers.referral_link', 'link') }}), '')
+{%- endset -%}
+
 with customers as (
     select * from {{ ref('int_yotpo__customers_merged') }}
 ),
@@ -57,10 +61,8 @@ select
     customers.vip_tier_entered_at as tier_entered_at,
     customers.vip_tier_expires_at as tier_expires_at,
     case
-        when {{ json_text('customers.referral_link', 'link') }} like '%://%'
-            then {{ json_text('customers.referral_link', 'link') }}
-        when {{ json_text('customers.referral_link', 'link') }} is not null
-            then 'https://' || {{ json_text('customers.referral_link', 'link') }}
+        when {{ referral_link }} like '%://%' then {{ referral_link }}
+        when {{ referral_link }} is not null then 'https://' || {{ referral_link }}
         {%- if var('yotpo_referral_url_template') %}
         else replace(
             '{{ var("yotpo_referral_url_template") }}', '{code}', {{ json_text('customers.referral_code', 'code') }}

@@ -30,7 +30,7 @@ select
     case when is_variable then cast(1 as bigint) end as variable_step_points,
     case
         when is_variable
-            then cast(cast(discount_rate_cents as decimal(18, 4)) * cast(0.01 as decimal(3, 2)) as decimal(18, 6))
+            then cast(cast(discount_rate_cents as decimal(18, 6)) * cast(0.01 as decimal(3, 2)) as decimal(18, 8))
     end as variable_step_value,
     case discount_type
         when 'fixed_amount' then 'fixed_amount'

@@ -39,7 +39,15 @@ based as (
             when entry_amount_cents > 0 then 'amount'
             when entry_purchases > 0 then 'purchases'
             when entry_referrals > 0 then 'referrals'
-        end as own_basis
+        end as own_basis,
+        case
+            when entry_points + entry_amount_cents + entry_purchases + entry_referrals > 0
+                then
+                    case when entry_points > 0 then 'p' else '-' end
+                    || case when entry_amount_cents > 0 then 'a' else '-' end
+                    || case when entry_purchases > 0 then 'b' else '-' end
+                    || case when entry_referrals > 0 then 'r' else '-' end
+        end as own_units
     from counted
 ),
 
@@ -47,16 +55,18 @@ based as (
 program_basis as (
     select
         program,
-        case when min(own_basis) = max(own_basis) then min(own_basis) else 'mixed' end as entry_basis
+        case when min(own_basis) = max(own_basis) then min(own_basis) else 'mixed' end as entry_basis,
+        min(own_units) = max(own_units) as is_comparable
     from based
-    where own_basis is not null
+    where own_basis is not null and is_active
     group by program
 ),
 
 resolved as (
     select
         based.*,
-        coalesce(based.own_basis, program_basis.entry_basis) as entry_basis
+        coalesce(based.own_basis, program_basis.entry_basis) as entry_basis,
+        coalesce(program_basis.is_comparable, true) as is_comparable
     from based
     left join program_basis on based.program = program_basis.program
 )
@@ -70,7 +80,12 @@ select
         when is_active then row_number() over (
             partition by program, is_active
             order by
-                entry_points, entry_amount_cents, entry_purchases, entry_referrals,
+                -- 500 points and 200 dollars cannot be compared: there the order of the answer counts
+                case when own_units is null then 0 else 1 end,
+                case when is_comparable then entry_points end,
+                case when is_comparable then entry_amount_cents end,
+                case when is_comparable then entry_purchases end,
+                case when is_comparable then entry_referrals end,
                 list_position, {{ id_order('vip_tier_id') }}
         )
     end as tier_rank,

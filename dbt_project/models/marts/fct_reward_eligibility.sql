@@ -51,6 +51,7 @@ select
             when not is_eligible then 0
             when exchange_type = 'fixed' then money_value
             else cast({{ integer_divide('affordable_points', 'step_points') }} as decimal(18, 0)) * variable_step_value
-        end as decimal(18, 4)
-    ) as affordable_value
+        end as decimal(18, 8)
+    ) as affordable_value,
+    {{ currency_of('program') }} as currency
 from afforded

@@ -15,7 +15,18 @@ details as (
 
 -- rows that the newest details no longer brought are gone; of a member whom the vendor no longer knows the last ones stay
 current_rows as (
-    select source.*
+    select
+        source.program,
+        source.extract_id,
+        source.seen_at,
+        source.email_key,
+        {{ normalised_email('source.friend_email') }} as friend_email,
+        source.first_name,
+        source.last_name,
+        source.referral_points_contributed,
+        source.last_seen_at,
+        source.reward_type,
+        source.referral_status
     from source
     inner join details
         on
@@ -31,7 +42,7 @@ select
     extract_id,
     {{ utc_timestamp('seen_at') }} as seen_at,
     email_key,
-    {{ normalised_email('friend_email') }} as friend_email,
+    friend_email,
     first_name,
     last_name,
     referral_points_contributed,
