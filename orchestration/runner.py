@@ -91,6 +91,7 @@ def _run(
     tags = {_INVOCATION_TAG: invocation, **({NOW_TAG: now.isoformat()} if now else {})}
     outcome = RunOutcome()
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        _close_orphans(instance)
         follower = _Follower(instance, invocation, report, outcome)
         ended = threading.Event()
         thread = threading.Thread(target=follower.follow, args=(ended,), daemon=True)
@@ -114,6 +115,17 @@ def _run(
             thread.join()
         follower.catch_up()
     return outcome
+
+
+def _close_orphans(instance: dg.DagsterInstance) -> None:
+    """Runs of ours whose process was killed end here; the caller holds the lock, so none is alive.
+
+    Otherwise they would stay "started" in the UI for ever.
+    """
+    alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=alive)):
+        if _INVOCATION_TAG in run.tags:
+            instance.report_run_failed(run, "The process of this run ended without a word.")
 
 
 class _Follower:

@@ -72,7 +72,9 @@ class Settings(BaseSettings):
         "YOTPO_REQUESTS_PER_SECOND", 5, "Yotpo documents 5 and, newer, 10 per merchant", ge=1
     )
     yotpo_webhook_secret: SecretStr | None = _setting(
-        "YOTPO_WEBHOOK_SECRET", None, "secret that Yotpo's webhooks must carry"
+        "YOTPO_WEBHOOK_SECRET",
+        None,
+        "secret that Yotpo's webhooks must carry; reserved, no receiver yet",
     )
     klaviyo_api_key: SecretStr | None = _setting(
         "KLAVIYO_API_KEY",
@@ -88,7 +90,9 @@ class Settings(BaseSettings):
     rule_api_key: SecretStr | None = _setting("RULE_API_KEY", None, "Rule API key")
     rule_base_url: str = _setting("RULE_BASE_URL", "https://app.rule.io", "address of Rule's API")
     rule_events: bool = _setting(
-        "RULE_EVENTS", False, "on: event tags may start automations in Rule"
+        "RULE_EVENTS",
+        False,
+        "on: event tags may start automations in Rule; reserved, no events are sent yet",
     )
     home: Path = _setting("LOYALTY_HOME", Path(".loyalty"), "folder of all state")
     program_priority: Annotated[tuple[str, ...], NoDecode] = _setting(
@@ -103,13 +107,18 @@ class Settings(BaseSettings):
         "LOYALTY_VENDOR_PROPERTIES", True, "off: leave vendor-named properties to the vendor"
     )
     vendor_events: bool = _setting(
-        "LOYALTY_VENDOR_EVENTS", True, "off: leave vendor-named events to the vendor"
+        "LOYALTY_VENDOR_EVENTS",
+        True,
+        "off: leave vendor-named events to the vendor; reserved, no events are sent yet",
     )
     smile_tier_basis: Literal["points", "amount"] = _setting(
         "LOYALTY_SMILE_TIER_BASIS", "points", "what Smile's tiers count; no API tells"
     )
     live_event_hours: int = _setting(
-        "LOYALTY_LIVE_EVENT_HOURS", 48, "older events are sent as backfill, starting no flow", ge=0
+        "LOYALTY_LIVE_EVENT_HOURS",
+        48,
+        "older events are sent as backfill, starting no flow; reserved, no events are sent yet",
+        ge=0,
     )
     rejected_share: float = _setting(
         "LOYALTY_REJECTED_SHARE",
@@ -119,7 +128,9 @@ class Settings(BaseSettings):
         le=1,
     )
     alert_webhook: SecretStr | None = _setting(
-        "LOYALTY_ALERT_WEBHOOK", None, "Slack-compatible address for alerts"
+        "LOYALTY_ALERT_WEBHOOK",
+        None,
+        "Slack-compatible address for alerts; reserved, no alerts are sent yet",
     )
 
     @field_validator("program_priority", mode="before")
