@@ -65,7 +65,7 @@ def build(
     """
     dbt.export_environment(home)
     # The clock travels beside --vars: another value there would make dbt parse everything anew.
-    os.environ["LOYALTY_BUILD_NOW"] = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    os.environ["LOYALTY_BUILD_NOW"] = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     arguments = [
         *("build", "--exclude-resource-types", "unit_test"),
         *("--project-dir", str(dbt.PROJECT_FOLDER), "--profiles-dir", str(dbt.PROJECT_FOLDER)),
