@@ -5,6 +5,7 @@ LOYALTY_HOME, so that the project folder may be read-only.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from hashlib import sha256
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from dagster_dbt import DagsterDbtProjectPreparer, DbtProject
+from dagster_dbt import DbtProject
 from filelock import FileLock
 
 from orchestration.home import Home
 from orchestration.publish import Described
 from orchestration.settings import Settings
+from vendor_http import LoyaltyError
 
 PROJECT_FOLDER = Path(__file__).parents[1] / "dbt_project"
 _IGNORED = {"target", "logs", "dbt_packages", "__pycache__"}
@@ -60,9 +62,26 @@ def ensure_manifest(home: Home) -> Path:
     with FileLock(home.lock("manifest")):
         known = stamp_file.read_text() if stamp_file.exists() else ""
         if known != stamp or not dbt_project.manifest_path.exists():
-            DagsterDbtProjectPreparer().prepare(dbt_project)
+            _parse(dbt_project)
             stamp_file.write_text(stamp)
     return dbt_project.manifest_path
+
+
+def _parse(dbt_project: DbtProject) -> None:
+    """Write the manifest; in a process of its own, because dbt keeps a project in memory."""
+    target = dbt_project.manifest_path.parent
+    folder = str(PROJECT_FOLDER)
+    done = subprocess.run(  # noqa: S603 - the dbt beside this Python, fixed arguments
+        [
+            *(str(Path(sys.executable).parent / "dbt"), "--quiet", "parse"),
+            *("--project-dir", folder, "--profiles-dir", folder, "--target-path", str(target)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LoyaltyError(f"The dbt project cannot be parsed: {' '.join(done.stdout.split())}")
 
 
 def read_manifest(home: Home) -> Mapping[str, Any]:
