@@ -189,6 +189,11 @@ def main() -> None:
     except LoyaltyError as error:
         errors.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 - people get one line, developers the file
+        from orchestration.cli.unexpected import explain
+
+        errors.print(f"[red]error:[/] {escape(explain(error))}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         errors.print("stopped; what was already done stays done")
         raise SystemExit(130) from None

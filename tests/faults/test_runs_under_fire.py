@@ -131,7 +131,7 @@ def test_a_run_killed_again_and_again_ends_where_an_undisturbed_one_does(
 ) -> None:
     victim = opened(tmp_path / "home", fresh)
     output = tmp_path / "killed.out"
-    fresh.klaviyo.polls_until_complete = 12
+    fresh.klaviyo.polls_until_complete = 6
     moments: dict[str, Callable[[], bool]] = {
         "while reading members": lambda: len(fresh.yotpo.calls) > 9,
         "while building": lambda: "Build and test …" in output.read_text(),
