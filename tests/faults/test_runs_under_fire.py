@@ -212,9 +212,14 @@ def test_a_full_disk_is_one_line_and_the_published_file_is_whole(
     assert copy.shop.klaviyo.writes() == copy.shop.rule.writes() == []
 
 
-def test_a_failing_blocking_test_publishes_nothing_and_sends_nothing(copy: Installation) -> None:
+def test_a_build_that_fails_publishes_nothing_and_sends_nothing(copy: Installation) -> None:
     before = copy.published.read_bytes()
-    copy.shop.smile.tables["points_products"][3]["points_price"] = -500
+    with duckdb.connect(str(copy.home / "warehouse.duckdb")) as connection:
+        found = connection.execute(
+            "select table_schema from information_schema.tables "
+            "where table_name = 'reward_catalogue'"
+        ).fetchall()
+        connection.execute(f"alter table {found[0][0]}.reward_catalogue drop column reward_id")
     copy.shop.earn("Ida1@Strict-Shop.se", 1)
     code, shown = copy.loyalty("run")
     assert code == 1
