@@ -10,7 +10,7 @@ OLDEST := $(VENV)/oldest_client/.ready
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## simulated vendors, a first load, a re-run and a day later, with a summary on screen
+demo: $(READY) ## simulated vendors, a first load, a second sync, with a summary on screen
 	@$(BIN)/loyalty demo
 
 test: $(READY) $(OLDEST) ## all tests

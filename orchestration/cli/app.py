@@ -146,9 +146,9 @@ def demo(
     customers: Annotated[
         int, typer.Option(help="how many of the shop's 23,570 customers take part", min=100)
     ] = 6000,
-    days: Annotated[int, typer.Option(help="days to go on for after the first load", min=0)] = 1,
+    days: Annotated[int, typer.Option(help="days to go on for after the first load", min=0)] = 0,
 ) -> None:
-    """The whole way with simulated vendors: first load, a re-run, and a day later."""
+    """The whole way with simulated vendors: first load, a sync that finds nothing, days passing."""
     from orchestration.cli.demo import run_demo
 
     run_demo(console, Home(load_settings().home), customers, days)

@@ -19,6 +19,8 @@ from orchestration.home import Home
 from orchestration.settings import DESTINATIONS
 from vendor_http import LoyaltyError
 
+_COMMAND = ".venv/bin/loyalty"
+
 
 def run_demo(console: Console, home: Home, customers: int, days: int) -> None:
     """Show it all; every part is real but the vendors.
@@ -51,12 +53,15 @@ def run_demo(console: Console, home: Home, customers: int, days: int) -> None:
             _chapter(console, "A day later: only what changed is sent", "loyalty run --brief")
             console.print(f"in the shop: {vendors.sentence(happened)}\n", highlight=False)
             _type(sandbox, partial(app.run, brief=True))
-    console.print(
-        f"Done in {time.monotonic() - started:.0f} s. [bold]make dev[/] opens the Dagster UI on "
-        f"all of this; [bold]{_command()} --sandbox plan[/] shows what a sync would send; "
-        "keys of your own go into .env (see .env.example).",
-        highlight=False,
-    )
+    console.print(f"Done in {time.monotonic() - started:.0f} s. What now:", highlight=False)
+    for what, command in (
+        ("the runs, the lineage, the checks", "make dev"),
+        ("let a day pass in the shop", f"{_COMMAND} sandbox --advance 1"),
+        ("see what a sync would send", f"{_COMMAND} --sandbox plan"),
+        ("send it", f"{_COMMAND} --sandbox run"),
+        ("your own shop", "keys into .env (see .env.example), another LOYALTY_HOME, make run"),
+    ):
+        console.print(f"  {what:<34} [bold]{command}[/]", highlight=False)
 
 
 def _start_over(home: Home) -> None:
@@ -96,7 +101,3 @@ def _written(sandbox: vendors.Sandbox) -> int:
 def _chapter(console: Console, title: str, command: str) -> None:
     console.rule(f"[bold]{title}[/]", align="left", style="dim")
     console.print(f"[dim]$ {command}[/]", highlight=False)
-
-
-def _command() -> str:
-    return ".venv/bin/loyalty"
