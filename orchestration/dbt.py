@@ -5,9 +5,11 @@ LOYALTY_HOME, so that the project folder may be read-only.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,25 @@ def ensure_manifest(home: Home) -> Path:
     with FileLock(home.lock("manifest")):
         known = stamp_file.read_text() if stamp_file.exists() else ""
         if known != stamp or not dbt_project.manifest_path.exists():
-            _parse(dbt_project)
+            _provide(dbt_project, stamp)
             stamp_file.write_text(stamp)
     return dbt_project.manifest_path
+
+
+def _provide(dbt_project: DbtProject, stamp: str) -> None:
+    """Parse, or take what this environment parsed before for another home (demo, tests)."""
+    kept = Path(sys.prefix) / "loyalty-manifests" / f"{stamp}.json"
+    manifest = dbt_project.manifest_path
+    if kept.exists():
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept, manifest)
+        return
+    _parse(dbt_project)
+    with suppress(OSError):  # an environment that cannot be written is no reason to fail
+        kept.parent.mkdir(exist_ok=True)
+        temporary = kept.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(manifest, temporary)
+        temporary.replace(kept)
 
 
 def _parse(dbt_project: DbtProject) -> None:
