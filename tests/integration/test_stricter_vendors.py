@@ -458,6 +458,8 @@ def audited(first: Snapshot, story: Installation, tmp_path: Path) -> Path:
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(story.home / "audited.duckdb", home)
+    shutil.copytree(story.home / "dbt" / "target", home / "dbt" / "target")  # parsed already
+    shutil.copy(story.home / "dbt" / "manifest.stamp", home / "dbt")
     return home
 
 
@@ -661,10 +663,10 @@ def test_a_short_block_is_waited_for_and_a_long_one_ends_the_sync_in_one_line(
     shutil.rmtree(audited / "locks", ignore_errors=True)
     (audited / "ledger.duckdb").unlink()
     shop.rule.trouble = [next_times(9, lambda call: blocked(600, call.arrived))]
-    started = time.monotonic()
+    shop.rule.forget_calls()
     with pytest.raises(LoyaltyError, match="wait for the next run"):
         send("rule", audited, "two")
-    assert time.monotonic() - started < 20
+    assert len(shop.rule.calls) == 1, "asking inside a block prolongs it"
     shop.rule.trouble = []
     assert send("rule", audited, "three").total("accepted") > 0
     assert shop.rule.people.keys() == everybody(audited, "rule")
