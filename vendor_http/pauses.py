@@ -20,7 +20,7 @@ def retry_after_seconds(response: httpx.Response) -> float | None:
     except ValueError:
         pass
     try:
-        moment = parsedate_to_datetime(value)
+        moment = _http_date(value)
     except ValueError:
         return None
     wait: float = (moment - answer_date(response)).total_seconds()
@@ -30,6 +30,12 @@ def retry_after_seconds(response: httpx.Response) -> float | None:
 def answer_date(response: httpx.Response) -> datetime:
     """The vendor's own clock when it answered (`Date` header), else ours; aware, UTC."""
     try:
-        return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+        return _http_date(response.headers["date"])
     except (KeyError, ValueError):
         return datetime.now(UTC)
+
+
+def _http_date(value: str) -> datetime:
+    """An HTTP date is in GMT, also where its zone cannot be read (a proxy that adds a second)."""
+    moment = parsedate_to_datetime(value)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -10,12 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
 import httpx
 
 from vendor_http import retry_after_seconds
+from vendor_http.pauses import answer_date
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 WINDOW_SECONDS = 600.0
@@ -79,8 +79,4 @@ def stockholm_wait_seconds(response: httpx.Response) -> float:
     except ValueError:
         seconds = retry_after_seconds(response)  # the documentation claims plain seconds
         return _UNREADABLE_WAIT_SECONDS if seconds is None else seconds
-    try:
-        answered = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        answered = datetime.now(UTC)
-    return max(0.0, (moment.astimezone(UTC) - answered).total_seconds())
+    return max(0.0, (moment.astimezone(UTC) - answer_date(response)).total_seconds())

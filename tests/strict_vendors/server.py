@@ -143,7 +143,9 @@ def _start(stranger: Stranger) -> ThreadingHTTPServer:
 
         def _send(self, answer: Answer) -> None:
             content = answer.content()
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
+            if "Date" not in answer.headers:
+                self.send_header("Date", self.date_time_string())
             if content:
                 self.send_header("Content-Type", answer.media_type)
             self.send_header("Content-Length", str(len(content)))
