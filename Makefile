@@ -13,8 +13,11 @@ help: ## show this list
 demo: $(READY) ## simulated vendors, a first load, a second sync, with a summary on screen
 	@$(BIN)/loyalty demo
 
-test: $(READY) $(OLDEST) ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY) $(OLDEST) ## the tests (all but the long siege of `make soak`)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+soak: $(READY) ## strange vendors, kills and a full disk against whole runs: ten more minutes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: $(READY) ## lint, types, import rule, SQL style, current lock and generated documents
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && (cd dbt_project && ../$(BIN)/sqlfluff lint -q .) && $(BIN)/python tools/check_lock.py && $(BIN)/python tools/generate_docs.py --check
@@ -37,9 +40,6 @@ lock: $(READY) ## resolve requirements.lock anew (versions and hashes, no addres
 fix: $(READY) ## format and repair what the linters can
 	@$(BIN)/ruff check --fix -q .; $(BIN)/ruff format -q .; cd dbt_project && ../$(BIN)/sqlfluff fix -q .
 
-clean: ## remove the environment; state under LOYALTY_HOME stays
-	@rm -rf $(VENV)
-
 env: $(READY) ## make .venv exactly as locked
 
 $(READY): requirements.lock pyproject.toml
@@ -48,4 +48,4 @@ $(READY): requirements.lock pyproject.toml
 $(OLDEST): tests/oldest_client.lock
 	@$(BIN)/uv pip install -q --require-hashes --target $(VENV)/oldest_client -r $< && touch $@
 
-.PHONY: help demo test check run dev docs bench lock fix clean env
+.PHONY: help demo test check run dev docs bench lock fix soak env

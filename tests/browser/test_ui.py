@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import Ui, until
 
-pytestmark = [pytest.mark.timeout(480), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.timeout(480)
 PAGE_MS = 60_000  # a page of the UI on a busy machine
 RUN_MS = 200_000  # the whole job for a small shop on a busy machine
 GROUPS = (

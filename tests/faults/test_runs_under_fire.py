@@ -18,7 +18,7 @@ from strict_vendors.installation import KEYS, Installation, kill_group, settings
 from strict_vendors.server import serving
 from strict_vendors.shop import NOW, Shop, open_shop
 
-pytestmark = [pytest.mark.xdist_group("under_fire"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 QUICK = {"YOTPO_REQUESTS_PER_SECOND": "1000"}
 NO_SUCH_KEY = "certainly-not-the-key"

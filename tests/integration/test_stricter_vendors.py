@@ -33,7 +33,7 @@ from orchestration.settings import load_settings
 from reverse_etl.results import SyncResult
 from vendor_http import ConfigurationError, LoyaltyError
 
-pytestmark = [pytest.mark.xdist_group("strict_vendors"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NOBODY = {
     "candidate@strict-shop.se", "excluded@strict-shop.se", "paused@strict-shop.se", "",
