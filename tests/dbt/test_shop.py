@@ -205,7 +205,8 @@ def test_rule_gets_tags_for_membership_and_tier(shop: Warehouse) -> None:
 
 def test_rule_gets_yotpo_fields_and_no_birthday_without_a_year(shop: Warehouse) -> None:
     both = shop.row(SUBSCRIBER, "both@shop.test")
-    assert filled(both, "yotpo_") == {
+    found = filled(both, "yotpo_")
+    expected = {
         "yotpo_total_spend_cents": 251200,
         "yotpo_total_purchases": 8,
         "yotpo_perks_redeemed": 3,
@@ -214,7 +215,13 @@ def test_rule_gets_yotpo_fields_and_no_birthday_without_a_year(shop: Warehouse) 
         "yotpo_points_expire_at": datetime.fromisoformat("2027-03-01 10:00:00"),
         "yotpo_last_seen_at": datetime.fromisoformat("2026-11-10 18:41:13"),
         "yotpo_is_member": True,
+        "yotpo_opt_in": True,
+        "yotpo_opt_in_date": datetime.fromisoformat("2025-03-24 00:00:00"),
+        "yotpo_tier_stats_current_points": 850,
+        "yotpo_tier_stats_current_amount_cents": 251200,
     }
+    assert {name: found[name] for name in expected} == expected
+    assert all(name.startswith("yotpo_tier_stats_") for name in set(found) - set(expected))
     ava = shop.row(SUBSCRIBER, "ava@shop.test")
     assert filled(ava, "subscriber_") == {
         "subscriber_first_name": "Ava",
