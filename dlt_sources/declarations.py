@@ -10,7 +10,9 @@ from typing import Literal
 
 import pyarrow as pa
 
-ColumnType = Literal["text", "bigint", "double", "bool", "timestamp", "date", "json"]
+ColumnType = Literal["text", "bigint", "double", "decimal", "bool", "timestamp", "date", "json"]
+# Digits of money, as the marts hold it: 16 before the point, 2 after it.
+MONEY_PRECISION, MONEY_SCALE = 18, 2
 
 # What dlt reads back from these types is exactly what `dlt_columns` declares, so that dlt has
 # nothing to reconcile; JSON alone travels as text and becomes DuckDB JSON on loading.
@@ -18,6 +20,7 @@ ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "text": pa.string(),
     "bigint": pa.int64(),
     "double": pa.float64(),
+    "decimal": pa.decimal128(MONEY_PRECISION, MONEY_SCALE),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
     "date": pa.date32(),
@@ -67,6 +70,9 @@ class Table:
         key: identifies a row within a programme. Never null.
         replaces: true where `key` names a group (all history items of a member) that is replaced
             as a whole, false where it names one row.
+        identity: tells rows of one group apart, where `replaces`; not guaranteed to be unique.
+        newest_by: of rows with the same key in one extract the one with the latest time here is
+            the truest; None where no time tells.
         evidence: the vendor's page that documents the shape; empty for our own tables.
     """
 
@@ -75,6 +81,8 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ("id",)
     replaces: bool = False
+    identity: tuple[str, ...] = ()
+    newest_by: str | None = None
     evidence: str = ""
 
     @property
@@ -113,11 +121,17 @@ class CursorPaging:
 
 @dataclass(frozen=True)
 class NumberedPaging:
-    """Pages counted from 1; a page shorter than asked for is the last."""
+    """Pages counted from 1.
+
+    Attributes:
+        total_key: where the answer says how many pages there are, outside in; an answer without it
+            is the only page. Empty: no totals, a page shorter than asked for is the last.
+    """
 
     size_parameter: str
     page_parameter: str
     size: int
+    total_key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,7 @@ class Listing:
         bare_array: whether the answer may be the array itself.
         single: the value under `list_key` is one object, not an array.
         since_parameter: filter "updated since"; None where the vendor has none.
-        whole: read in full each run although a filter exists.
+        whole: read in full each day although a filter exists; only quick runs use the filter.
         none_when_missing: 404 means "this shop has none", not a wrong address.
     """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dlt_sources.declarations import ColumnType
+from dlt_sources.declarations import ARROW_TYPES, ColumnType
 from dlt_sources.values import to_json
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ def _double_fast(values: list[Any]) -> Array | None:
     if array is not None and pa.types.is_int64(array.type):
         return _cast(array, pa.float64())
     return _nulls(array, pa.float64())
+
+
+def _decimal_fast(values: list[Any]) -> Array | None:
+    # Money comes as text for people, which Arrow does not read.
+    return _nulls(_infer(values), ARROW_TYPES["decimal"])
 
 
 def _bool_fast(values: list[Any]) -> Array | None:
@@ -105,6 +110,7 @@ _FAST: Mapping[str, Callable[[list[Any]], Array | None]] = {
     "text": _text_fast,
     "bigint": _bigint_fast,
     "double": _double_fast,
+    "decimal": _decimal_fast,
     "bool": _bool_fast,
     "timestamp": _timestamp_fast,
     "date": _date_fast,

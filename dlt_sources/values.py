@@ -8,14 +8,20 @@ value (it may be personal data). The vendors' drift they cover: `smile.md` §9 (
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import orjson
+from price_parser import Price  # type: ignore[import-untyped]
 
-from dlt_sources.declarations import ColumnType
+from dlt_sources.declarations import MONEY_PRECISION, MONEY_SCALE, ColumnType
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,19}(?:\.0*)?")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+# A symbol or code, digits with their separators, a symbol or code: "$2,620", "1.234,50 kr", "-€5".
+_MONEY = re.compile(r"[^\d]{0,6}\d[\d.,'’\s]*[^\d]{0,6}")
+_CENT = Decimal(1).scaleb(-MONEY_SCALE)
+_TOO_MUCH_MONEY = Decimal(10) ** (MONEY_PRECISION - MONEY_SCALE)
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -105,6 +111,36 @@ def to_double(value: object) -> float | None:
     raise UnreadableError(f"expected a number, got {kind(value)}")
 
 
+def to_decimal(value: object) -> Decimal | None:
+    """Money in currency units, also as people read it ("$2,620", "1.234,50 kr"); "" is null.
+
+    Which sign separates the cents is told by its place (`price-parser`); more than two decimals
+    are rounded half to even.
+    """
+    amount: Decimal | None
+    match value:
+        case None:
+            return None
+        case bool():
+            raise UnreadableError("expected an amount of money, got boolean")
+        case int() | float():
+            amount = Decimal(str(value))
+        case str():
+            text = value.strip()
+            if not text:
+                return None
+            amount = Price.fromstring(text).amount if _MONEY.fullmatch(text) else None
+            if amount is not None and text.startswith(("-", "−", "(")):
+                amount = -amount
+        case _:
+            raise UnreadableError(f"expected an amount of money, got {kind(value)}")
+    if amount is None or not amount.is_finite():
+        raise UnreadableError("expected an amount of money, got other text")
+    if abs(amount) >= _TOO_MUCH_MONEY:
+        raise UnreadableError(f"expected an amount of money of at most {MONEY_PRECISION} digits")
+    return amount.quantize(_CENT, rounding=ROUND_HALF_EVEN)
+
+
 def to_bool(value: object) -> bool | None:
     """True and false, also as text, 0 or 1; "" is null."""
     match value:
@@ -172,6 +208,7 @@ READERS: Mapping[ColumnType, Callable[[Any], Any]] = {
     "text": to_text,
     "bigint": to_bigint,
     "double": to_double,
+    "decimal": to_decimal,
     "bool": to_bool,
     "timestamp": to_timestamp,
     "date": to_date,

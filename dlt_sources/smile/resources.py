@@ -30,6 +30,7 @@ _ID = Column("id", nullable=False)
 CUSTOMERS = Table(
     name="customers",
     grain="one customer known to Smile, member or not",
+    newest_by="updated_at",
     evidence="https://dev.smile.io/api/resources/customers/list-customers",
     columns=(
         _ID,
@@ -56,6 +57,7 @@ CUSTOMERS = Table(
 POINTS_TRANSACTIONS = Table(
     name="points_transactions",
     grain="one change of a customer's balance",
+    newest_by="updated_at",
     evidence="https://dev.smile.io/api/resources/points-transactions/list-points-transactions",
     columns=(
         _ID,
@@ -70,6 +72,7 @@ POINTS_TRANSACTIONS = Table(
 REWARD_FULFILLMENTS = Table(
     name="reward_fulfillments",
     grain="one reward given to a customer, usually a coupon",
+    newest_by="updated_at",
     evidence="https://dev.smile.io/api/resources/reward-fulfillments/list-reward-fulfillments",
     columns=(
         _ID,
@@ -92,6 +95,7 @@ REWARD_FULFILLMENTS = Table(
 POINTS_PRODUCTS = Table(
     name="points_products",
     grain="one way to spend points",
+    newest_by="updated_at",
     evidence="https://dev.smile.io/api/resources/points-products/list-points-products",
     columns=(
         _ID,

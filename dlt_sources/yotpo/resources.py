@@ -13,6 +13,7 @@ from dlt_sources.declarations import (
     Column,
     CursorPaging,
     Listing,
+    NumberedPaging,
     Table,
 )
 
@@ -55,6 +56,7 @@ CUSTOMERS = Table(
     name="customers",
     grain="one member or shopper, as the walk over all of them showed it",
     key=("email_key",),
+    newest_by="last_seen_at",
     evidence="https://loyaltyapi.yotpo.com/reference/fetch-all-recently-updated-customers",
     columns=(*_MEMBER_COLUMNS, Column("record_hash")),
 )
@@ -68,6 +70,7 @@ CUSTOMER_DETAILS = Table(
         *_MEMBER_COLUMNS,
         Column("list_record_hash"),
         Column("credit_balance"),  # money as people read it: "$2,620"
+        Column("credit_balance_amount", "decimal", aliases=("credit_balance",)),
         Column("credit_balance_in_customer_currency"),
         Column("next_points_expire_on", "date"),
         Column("next_points_expire_amount", "bigint"),
@@ -83,6 +86,7 @@ HISTORY_ITEMS = Table(
     grain="one entry of a member's points history",
     key=("email_key",),
     replaces=True,
+    identity=("history_item_id",),
     evidence="https://loyaltyapi.yotpo.com/reference/fetch-customer-details",
     columns=(
         _MEMBER,
@@ -105,6 +109,7 @@ COMPLETED_REFERRALS = Table(
     grain="one friend whom a member brought",
     key=("email_key",),
     replaces=True,
+    identity=("friend_email",),
     evidence="https://loyaltyapi.yotpo.com/reference/fetch-customer-details",
     columns=(
         _MEMBER,
@@ -115,6 +120,20 @@ COMPLETED_REFERRALS = Table(
         Column("last_seen_at", "timestamp"),
         Column("reward_type"),
         Column("referral_status"),
+    ),
+)
+
+CUSTOMER_ANNIVERSARIES = Table(
+    name="customer_anniversaries",
+    grain="one member or shopper whose anniversary was asked for",
+    key=("email_key",),
+    evidence="https://github.com/mindcloud-inc/universal-api-reference",
+    columns=(
+        _MEMBER,
+        Column("day", "bigint"),
+        Column("month", "bigint"),
+        Column("year", "bigint"),
+        Column("is_found", "bool", nullable=False),
     ),
 )
 
@@ -216,6 +235,14 @@ MEMBERS = Listing(
     bare_array=True,
 )
 
+# The bulk endpoint of 2020, gone from the list of 2026 (a Singer tap of that year: https://github.com/singer-io/tap-swellrewards): pages by number.
+ALL_MEMBERS = Listing(
+    CUSTOMERS,
+    "/customers/all",
+    "customers",
+    NumberedPaging("per_page", "page", 100, total_key=("links", "total_pages")),
+)
+
 RESOURCES: tuple[Listing, ...] = (
     MEMBERS,
     Listing(REDEMPTION_OPTIONS, "/redemption_options", "redemption_options", bare_array=True),
@@ -224,7 +251,13 @@ RESOURCES: tuple[Listing, ...] = (
 )
 
 # What the walk over the members feeds besides `customers`.
-MEMBER_TABLES = (CUSTOMERS, CUSTOMER_DETAILS, HISTORY_ITEMS, COMPLETED_REFERRALS)
+MEMBER_TABLES = (
+    CUSTOMERS,
+    CUSTOMER_DETAILS,
+    HISTORY_ITEMS,
+    COMPLETED_REFERRALS,
+    CUSTOMER_ANNIVERSARIES,
+)
 
 TABLES: Mapping[str, Table] = {
     table.name: table
