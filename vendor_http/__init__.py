@@ -14,6 +14,7 @@ from vendor_http.errors import (
 )
 from vendor_http.limits import RateLimit
 from vendor_http.pauses import retry_after_seconds
+from vendor_http.traffic import Traffic
 
 __all__ = [
     "ApiClient",
@@ -21,6 +22,7 @@ __all__ = [
     "LoyaltyError",
     "RateLimit",
     "RequestRefusedError",
+    "Traffic",
     "VendorUnavailableError",
     "retry_after_seconds",
 ]

@@ -5,11 +5,11 @@ flow: `send` waits for the budget and for any pause a vendor asked for, sends, a
 answer, retries it, or raises one of `vendor_http.errors`.
 """
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,28 +24,18 @@ from tenacity import (
 
 from vendor_http.errors import ConfigurationError, RequestRefusedError, VendorUnavailableError
 from vendor_http.limits import Budgets, RateLimit
+from vendor_http.patience import PassingTroubleError, Patience, ThrottledError
 from vendor_http.pauses import retry_after_seconds
+from vendor_http.quiet_logs import keep_addresses_out_of_logs
+from vendor_http.traffic import Traffic, TrafficMeter
 
 # 423: Yotpo locks a busy record; 504 and 524 come from gateways in front of the vendors.
 RETRY_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 # Six tries with random, doubling waits outlive a hiccup of some ten seconds.
 MAX_ATTEMPTS = 6
 _LONGEST_BACKOFF_SECONDS = 30.0
-# A 429 is no failure but a request to wait, and others spend the same budget. It is given up only
-# after more than the longest window that vendors document, a minute; except Rule's ten minutes,
-# which its Retry-After names.
-THROTTLED_SECONDS = 180.0
-_THROTTLED_TRIES = 60
 # Where nobody accepts them as an answer, these tell of another server than the vendor's.
 _NOT_THIS_API = frozenset({404, 405, 410, 501})
-
-
-class _PassingTroubleError(Exception):
-    """This try failed, the next may not."""
-
-
-class _ThrottledError(_PassingTroubleError):
-    """Not a failure: the vendor wants to be asked later."""
 
 
 class ApiClient:
@@ -62,6 +52,8 @@ class ApiClient:
         timeout_seconds: for connecting, and for each read and write.
         pause_seconds: what an answer says about staying silent; applies to all threads.
         longest_pause_seconds: a longer request for silence is an error at once.
+        learn_limits: windows that an answer tells of, empty for none; they tighten the budget that
+            the request was charged to, and never loosen what `limits` says.
         base_url_variable: the setting to name when nobody answers there.
     """
 
@@ -78,9 +70,10 @@ class ApiClient:
         timeout_seconds: float = 60.0,
         pause_seconds: Callable[[httpx.Response], float | None] = retry_after_seconds,
         longest_pause_seconds: float = 120.0,
+        learn_limits: Callable[[httpx.Response], Sequence[RateLimit]] | None = None,
         base_url_variable: str = "",
     ) -> None:
-        _keep_addresses_out_of_logs()
+        keep_addresses_out_of_logs()
         self.vendor = vendor
         self.counts: Counter[str] = Counter()
         self._key_variables = " and ".join(key_variables)
@@ -90,7 +83,9 @@ class ApiClient:
         self._max_attempts = max_attempts
         self._pause_seconds = pause_seconds
         self._longest_pause = longest_pause_seconds
+        self._learn_limits = learn_limits
         self._silent_until = 0.0
+        self._meter = TrafficMeter()
         self._lock = threading.Lock()
         self._http = httpx.Client(
             base_url=base_url.rstrip("/"),
@@ -114,9 +109,17 @@ class ApiClient:
         self.close()
 
     def close(self) -> None:
-        """Give back sockets and threads."""
+        """Give back the sockets."""
         self._http.close()
-        self._budgets.close()
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        """What went over the wire until now, per resource: the `name` of `send`, else its path."""
+        return self._meter.by_resource()
+
+    def total_traffic(self) -> Traffic:
+        """What went over the wire until now, all resources together."""
+        return self._meter.total()
 
     def send(
         self,
@@ -151,18 +154,19 @@ class ApiClient:
         request = self._http.build_request(
             method, path, params=params, content=body, headers={**sent_headers, **(headers or {})}
         )
-        what = f"{self.vendor}: {name or f'{method} {path}'}"
-        patience = _Patience(self._max_attempts)
+        resource = name or f"{method} {path}"
+        what = f"{self.vendor}: {resource}"
+        patience = Patience(self._max_attempts)
         tries = Retrying(
-            retry=retry_if_exception_type(_PassingTroubleError),
+            retry=retry_if_exception_type(PassingTroubleError),
             stop=patience,
             wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS),
-            before_sleep=self._count_retry,
+            before_sleep=partial(self._count_retry, resource),
             reraise=True,
         )
         try:
-            response = tries(self._try, request, limit, check)
-        except _PassingTroubleError as trouble:
+            response = tries(self._try, request, resource, limit, check)
+        except PassingTroubleError as trouble:
             raise VendorUnavailableError(
                 f"{what} failed {patience.tries} times, last with {trouble}. "
                 f"Nothing that was already done is lost; run again later{self._address_hint()}"
@@ -187,28 +191,33 @@ class ApiClient:
     def _try(
         self,
         request: httpx.Request,
+        resource: str,
         limit: str,
         check: Callable[[httpx.Response], None] | None,
     ) -> httpx.Response:
-        self._keep_silence()  # before charging, so that waiting threads do not leave as one burst
-        self._budgets.charge(limit)
-        self._keep_silence()
+        waited = self._wait_for_turn(limit)
+        self._meter.add(resource, Traffic(requests=1, waited_seconds=waited))
         with self._lock:
             self.counts[request.method] += 1
         try:
             response = self._http.send(request)
         except httpx.TransportError as error:
-            raise _PassingTroubleError(type(error).__name__) from None
+            raise PassingTroubleError(type(error).__name__) from None
+        throttled = int(response.status_code == 429)
+        size = response.num_bytes_downloaded
+        self._meter.add(resource, Traffic(throttled=throttled, bytes_received=size))
+        if self._learn_limits is not None:
+            self._budgets.learn(limit, self._learn_limits(response))
         self._note_pause(response)
-        if response.status_code == 429 and 429 in self._retry_statuses:
-            raise _ThrottledError("status 429")
+        if throttled and 429 in self._retry_statuses:
+            raise ThrottledError("status 429")
         if response.status_code in self._retry_statuses:
-            raise _PassingTroubleError(f"status {response.status_code}")
+            raise PassingTroubleError(f"status {response.status_code}")
         if check is not None and response.is_success:
             try:
                 check(response)
             except ValueError:
-                raise _PassingTroubleError("an answer that cannot be read") from None
+                raise PassingTroubleError("an answer that cannot be read") from None
         return response
 
     def _judge(
@@ -246,11 +255,23 @@ class ApiClient:
         with self._lock:
             self._silent_until = max(self._silent_until, time.monotonic() + seconds)
 
-    def _keep_silence(self) -> None:
-        while (wait := self._silent_until - time.monotonic()) > 0:
-            time.sleep(wait)
+    def _wait_for_turn(self, limit: str) -> float:
+        """Wait for silence and budget; seconds waited.
 
-    def _count_retry(self, _state: RetryCallState) -> None:
+        Silence that falls while a thread waits for its budget costs it another charge, because
+        threads that were charged before would leave as one burst when it ends.
+        """
+        began = time.monotonic()
+        is_my_turn = False
+        while not is_my_turn:
+            while (wait := self._silent_until - time.monotonic()) > 0:
+                time.sleep(wait)
+            self._budgets.charge(limit)
+            is_my_turn = self._silent_until <= time.monotonic()
+        return time.monotonic() - began
+
+    def _count_retry(self, resource: str, _state: RetryCallState) -> None:
+        self._meter.add(resource, Traffic(retries=1))
         with self._lock:
             self.counts["retries"] += 1
 
@@ -258,37 +279,6 @@ class ApiClient:
         if not self._base_url_variable:
             return ""
         return f", or check {self._base_url_variable} if nobody answers there"
-
-
-class _Patience:
-    """When to stop trying: after so many failures, or after minutes of nothing but 429."""
-
-    def __init__(self, max_failures: int) -> None:
-        self._max_failures = max_failures
-        self._failures = 0
-        self.tries = 0
-
-    def __call__(self, state: RetryCallState) -> bool:
-        self.tries = state.attempt_number
-        trouble = state.outcome.exception() if state.outcome else None
-        if isinstance(trouble, _ThrottledError):
-            waited = state.seconds_since_start or 0.0
-            return waited >= THROTTLED_SECONDS or self.tries >= _THROTTLED_TRIES
-        self._failures += 1
-        return self._failures >= self._max_failures
-
-
-class _NoAddresses(logging.Filter):
-    """Lets warnings pass; httpx writes each request's URL at INFO, and URLs may hold e-mails."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING
-
-
-def _keep_addresses_out_of_logs() -> None:
-    logger = logging.getLogger("httpx")
-    if not any(isinstance(entry, _NoAddresses) for entry in logger.filters):
-        logger.addFilter(_NoAddresses())
 
 
 def _parses(response: httpx.Response) -> None:

@@ -2,67 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
+from misbehaving_vendor import OK, Answer, client, vendor
 
 from vendor_http import (
-    ApiClient,
     ConfigurationError,
     RateLimit,
     RequestRefusedError,
     VendorUnavailableError,
 )
-
-Answer = tuple[int, dict[str, str], bytes]
-OK: Answer = (200, {}, b'{"ok": true}')
-
-
-@contextmanager
-def vendor(answers: list[Answer]) -> Iterator[tuple[str, list[float]]]:
-    """Serve the answers in turn, the last one for ever; yields the address and arrival times."""
-    arrivals: list[float] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            arrivals.append(time.monotonic())
-            status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
-            if status == 0:
-                self.connection.close()
-                return
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if "Content-Length" not in headers:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - inherited
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", arrivals
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def client(base_url: str, **options: object) -> ApiClient:
-    settings: dict[str, object] = {
-        "vendor": "Smile.io",
-        "headers": {"authorization": "Bearer secret-key"},
-        "key_variables": ["SMILE_API_KEY"],
-        "limits": {"default": RateLimit(1000, 1)},
-        "max_attempts": 4,
-    }
-    return ApiClient(base_url=base_url, **{**settings, **options})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -215,3 +165,36 @@ def test_nobody_at_the_address_names_the_address_variable() -> None:
         pytest.raises(VendorUnavailableError, match="SMILE_BASE_URL"),
     ):
         api.get_json("/customers")
+
+
+def test_a_limit_that_an_answer_states_is_kept_from_then_on() -> None:
+    def learn(response: httpx.Response) -> list[RateLimit]:
+        stated = response.headers.get("ratelimit-limit")
+        return [RateLimit(int(stated), 0.5)] if stated else []
+
+    answers: list[Answer] = [(200, {"ratelimit-limit": "2"}, b"{}"), OK]
+    limits = {"default": RateLimit(1000, 0.5)}
+    with (
+        vendor(answers) as (url, arrivals),
+        client(url, limits=limits, learn_limits=learn) as api,
+    ):
+        for _ in range(4):
+            api.get_json("/customers")
+    assert arrivals[1] - arrivals[0] < 0.4
+    assert arrivals[2] - arrivals[0] >= 0.5
+    assert arrivals[3] - arrivals[1] >= 0.5
+
+
+def test_threads_do_not_leave_as_one_burst_when_silence_ends() -> None:
+    answers: list[Answer] = [(429, {"Retry-After": "1"}, b""), OK]
+    with vendor(answers) as (url, arrivals):
+        api = client(url, limits={"default": RateLimit(2, 0.4)})
+        threads = [threading.Thread(target=api.get_json, args=("/x",)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        api.close()
+    arrivals.sort()
+    spans = [later - first for first, later in zip(arrivals, arrivals[2:], strict=False)]
+    assert min(spans) >= 0.35, "more than two requests within one window"
