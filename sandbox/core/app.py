@@ -22,10 +22,10 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.context import SandboxContext
 from sandbox.core.calls import Call, Reply
-from sandbox.core.errors import SandboxError
 from sandbox.core.faults import Fault, Faults
 from sandbox.core.limits import Limiter, Verdict, Window
 from sandbox.core.switches import Switch, Switches
+from sandbox.core.wire import cut, has_body, read_body
 
 Handler = Callable[[Call], Reply]
 
@@ -164,9 +164,10 @@ class VendorApp(ABC):
     # The machinery --------------------------------------------------------------------------
 
     def reset_limits(self) -> None:
-        """Start all windows anew."""
+        """Start all windows anew, in the style of the switch `window_style` where there is one."""
+        is_sliding = self.switches.values().get("window_style") == "sliding"
         self._limiters = {
-            name: Limiter(windows, self.context.config.limits_scale)
+            name: Limiter(windows, self.context.config.limits_scale, is_sliding=is_sliding)
             for name, windows in self.limit_windows().items()
         }
 
@@ -219,7 +220,7 @@ class VendorApp(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: one HTTP request below the vendor's prefix."""
         path = scope["path"].removeprefix(self.prefix)
-        body = await read_body(receive) if scope["method"] != "GET" else b""
+        body = await read_body(receive) if has_body(scope) else b""
         call = Call(scope, path or "/", body)
         route, values, _ = self._router.find(call.method, call.path)
         operation = route.operation if route else "unknown operation"
@@ -284,23 +285,3 @@ class VendorApp(ABC):
             await send({"type": "http.response.body", "body": reply.body[middle:]})
             return
         await send({"type": "http.response.body", "body": reply.body})
-
-
-async def read_body(receive: Receive) -> bytes:
-    """The whole body of a request."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-async def cut(scope: Scope, receive: Receive) -> None:
-    """Abort the connection below HTTP. The server hands out `sandbox.abort` for this."""
-    abort = scope.get("extensions", {}).get("sandbox.abort")
-    if abort is None:
-        raise SandboxError("This server cannot cut connections; use sandbox.server.", 500)
-    abort()
-    while (await receive())["type"] != "http.disconnect":
-        continue

@@ -20,7 +20,11 @@ JSON_TYPE = "application/json"
 
 
 class Call:
-    """One request: method, path below the vendor's prefix, query, headers and the whole body."""
+    """One request: method, path below the vendor's prefix, query, headers and the whole body.
+
+    `list_share` is the part of a listing that it may see, from the listing's head: below 1 only
+    under the fault `short_list`.
+    """
 
     def __init__(self, scope: Mapping[str, Any], path: str, body: bytes = b"") -> None:
         self.scope = scope
@@ -28,6 +32,7 @@ class Call:
         self.path = path
         self.body = body
         self.path_params: dict[str, str] = {}
+        self.list_share = 1.0
         self.operation = f"{self.method} {path}"
 
     @cached_property

@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.context import SandboxContext
 from sandbox.core.app import Route as ControlRoute
-from sandbox.core.app import Router, VendorApp, read_body
+from sandbox.core.app import Router, VendorApp
 from sandbox.core.calls import Call, Reply, json_reply
 from sandbox.core.errors import SandboxError
+from sandbox.core.wire import read_body
 
 PREFIX = "/_sandbox"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from sandbox.core.calls import Call
 from sandbox.core.errors import SandboxError
 from sandbox.core.randomness import seeded
 
@@ -40,6 +41,16 @@ COMMON_FAULTS: tuple[Fault, ...] = (
     Fault("cut_body", "close the connection in the middle of the body"),
     Fault("truncated_body", "a complete answer whose body lacks its second half"),
     Fault("not_json", "a proxy's HTML page with status 200 instead of the data"),
+)
+
+# For vendors whose lists are paged with a cursor; they act on these in their handlers of lists.
+LIST_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "short_list",
+        "a listing ends early, after a share of its records, as if there were no more",
+        {"share": 0.1},
+    ),
+    Fault("expired_cursor", "a page asked for with a cursor: 400"),
 )
 
 
@@ -113,8 +124,9 @@ class Faults:
         for key in ("next", "every", "after"):
             if key in row and (not isinstance(row[key], int) or row[key] < (key == "every")):
                 raise SandboxError(f"Fault '{fault.name}': '{key}' is a whole number of requests.")
-        if "rate" in row and not 0 <= float(row["rate"]) <= 1:
-            raise SandboxError(f"Fault '{fault.name}': 'rate' lies between 0 and 1.")
+        for key in ("rate", "share"):
+            if key in row and not 0 <= float(row[key]) <= 1:
+                raise SandboxError(f"Fault '{fault.name}': '{key}' lies between 0 and 1.")
         return _Rule(
             parameters={key: row.get(key, default) for key, default in fault.parameters.items()},
             timing={key: row[key] for key in TIMING if key in row},
@@ -131,6 +143,19 @@ class Faults:
             if rule.fires(operation):
                 return rule.parameters
         return None
+
+    def spoil_list(self, call: Call, cursor: str) -> bool:
+        """Act on the faults of lists for one page: shorten it, or tell that its cursor is expired.
+
+        Args:
+            cursor: name of the query parameter that holds a cursor.
+        """
+        if cursor in call.query and self.draw("expired_cursor", call.operation) is not None:
+            return True
+        short = self.draw("short_list", call.operation)
+        if short is not None:
+            call.list_share = float(short["share"])
+        return False
 
     def describe(self) -> dict[str, Any]:
         """Orders in force, how often each fired, and what could be ordered."""

@@ -1,4 +1,5 @@
-"""Request limits: fixed windows that begin with the first request after the last one ended.
+"""Request limits: fixed windows that begin with the first request after the last one ended, or
+sliding ones, which count the requests of the last `seconds` at any moment.
 
 Windows run on real time, whatever the sandbox's calendar says. A limiter has one or several
 windows (burst and steady) and may be kept per key (an operation, a token).
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -55,30 +57,36 @@ class Limiter:
         windows: Sequence[Window],
         scale: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        is_sliding: bool = False,
     ) -> None:
         self.windows = tuple(windows)
         self._limits = [max(1, round(window.requests * scale)) for window in windows]
         self._monotonic = monotonic
-        self._started = [-math.inf] * len(self.windows)
-        self._used = [0] * len(self.windows)
+        self.is_sliding = is_sliding
+        self._counted: list[deque[float]] = [deque() for _ in self.windows]
 
     def charge(self) -> Verdict:
         """Count one request, if every window has room for it."""
         now = self._monotonic()
-        for index, window in enumerate(self.windows):
-            if now - self._started[index] >= window.seconds:
-                self._started[index] = now
-                self._used[index] = 0
-        allowed = all(used < limit for used, limit in zip(self._used, self._limits, strict=True))
+        for window, counted in zip(self.windows, self._counted, strict=True):
+            if not self.is_sliding and counted and now - counted[0] >= window.seconds:
+                counted.clear()
+            while counted and now - counted[0] >= window.seconds:
+                counted.popleft()
+        allowed = all(
+            len(counted) < limit for counted, limit in zip(self._counted, self._limits, strict=True)
+        )
         if allowed:
-            self._used = [used + 1 for used in self._used]
+            for counted in self._counted:
+                counted.append(now)
         states = tuple(
             WindowState(
                 window=window,
                 limit=self._limits[index],
-                remaining=self._limits[index] - self._used[index],
-                reset_seconds=max(0.0, self._started[index] + window.seconds - now),
+                remaining=self._limits[index] - len(counted),
+                reset_seconds=max(0.0, counted[0] + window.seconds - now) if counted else 0.0,
             )
-            for index, window in enumerate(self.windows)
+            for index, (window, counted) in enumerate(zip(self.windows, self._counted, strict=True))
         )
         return Verdict(allowed, states)

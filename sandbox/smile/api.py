@@ -6,6 +6,7 @@ documented writes answer 403. One class, because the resources share switches, c
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -140,11 +141,13 @@ class SmileApp(VendorApp):
 
         def answer(call: Call) -> Reply:
             self._fresh()
+            if self.faults.active and self.faults.spoil_list(call, "cursor"):
+                return self.error(400, "`cursor` is not valid.", call)
             key = (call.operation, call.query_bytes)
-            reply = self._pages.get(key)
+            reply = self._pages.get(key) if call.list_share == 1 else None
             if reply is None:
                 reply = scoped(call)
-                if reply.status == 200:
+                if reply.status == 200 and call.list_share == 1:
                     self._pages[key] = reply
             if self.faults.active and self.faults.draw("page_drift", call.operation) is not None:
                 self._controls.drift(call.path)
@@ -268,6 +271,7 @@ class SmileApp(VendorApp):
             key=lambda row: int(row["id"]),
             reverse=self.switches["points_products_order"] == "id_descending",
         )
+        products = products[: math.ceil(len(products) * call.list_share)]
         chosen = products[(page - 1) * size : page * size]
         return json_reply({"points_products": [self._product_row(row) for row in chosen]})
 

@@ -6,6 +6,7 @@ not filter anew for each page.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,8 @@ class CursorLists:
             if tests:
                 selection = [row for row in selection if all(test(row) for test in tests)]
             self._selections[chosen] = selection
+        if call.list_share < 1:  # the head of the list is its newest rows, the end of the selection
+            selection = selection[len(selection) - math.ceil(len(selection) * call.list_share) :]
         page, following, preceding = cut_page(selection, cursor, size)
         filters = orjson.dumps(values).decode() if remembers and values else ""
         end = "" if self._switches["end_cursor"] == "empty" else None

@@ -5,7 +5,7 @@ The first rows are the digest's list of choices (smile.md §13), the others foll
 
 from __future__ import annotations
 
-from sandbox.core.faults import Fault
+from sandbox.core.faults import LIST_FAULTS, Fault
 from sandbox.core.switches import Switch
 from sandbox.shop.smile_catalogue import EXPIRY_DAYS, LANGUAGES
 
@@ -67,6 +67,12 @@ SWITCHES: tuple[Switch, ...] = (
         False,
         (False, True),
         "no header of a 429 is documented",
+    ),
+    Switch(
+        "window_style",
+        "fixed",
+        ("fixed", "sliding"),
+        "whether the limit counts in fixed windows or over the last second is not documented",
     ),
     Switch(
         "missing_scope",
@@ -150,6 +156,7 @@ SWITCHES: tuple[Switch, ...] = (
 )
 
 FAULTS: tuple[Fault, ...] = (
+    *LIST_FAULTS,
     Fault(
         "page_drift",
         "after a page of a list: a new row appears and an existing one is updated",

@@ -1,4 +1,4 @@
-"""The Yotpo Loyalty API: five read resources over the Yotpo programme (yotpo.md §1 to §3).
+"""The Yotpo Loyalty API: six read resources over the Yotpo programme (yotpo.md §1 to §3).
 
 Pages of the bulk list are serialised once and kept until a record or a switch changes; single
 customers are serialised when asked for.
@@ -13,6 +13,7 @@ from typing import Any
 from sandbox.context import SandboxContext
 from sandbox.core.app import Route, VendorApp
 from sandbox.core.calls import Call, Reply, json_reply, text_reply
+from sandbox.core.errors import SandboxError
 from sandbox.core.limits import Verdict, Window
 from sandbox.credentials import YOTPO_API_KEY, YOTPO_GUID
 from sandbox.shop.yotpo_catalogue import TIERS
@@ -48,6 +49,7 @@ class YotpoApp(VendorApp):
             Route("GET", "/customers/recent", self._cached(lambda call: self._bulk.recent(call))),
             Route("GET", "/customers/all", self._cached(lambda call: self._bulk.everybody(call))),
             Route("GET", "/customers", self._guarded(self._customer)),
+            Route("GET", "/customer_anniversary", self._guarded(self._anniversary)),
             Route("GET", "/redemption_options", self._guarded(self._options)),
             Route("GET", "/campaigns", self._guarded(self._campaigns)),
             Route("GET", "/vip_tiers", self._guarded(self._tiers)),
@@ -126,11 +128,13 @@ class YotpoApp(VendorApp):
 
         def answer(call: Call) -> Reply:
             self._fresh()
+            if self.faults.active and self.faults.spoil_list(call, "page_info"):
+                return self.error(400, "page_info is not valid", call)
             key = (call.operation, call.query_bytes)
-            reply = self._pages.get(key)
+            reply = self._pages.get(key) if call.list_share == 1 else None
             if reply is None:
                 reply = guarded(call)
-                if reply.status == 200:
+                if reply.status == 200 and call.list_share == 1:
                     self._pages[key] = reply
             if self.faults.active and self.faults.draw("page_drift", call.operation) is not None:
                 self._controls.drift()
@@ -178,6 +182,24 @@ class YotpoApp(VendorApp):
                 row[habits["referral_link_key"]] = rows.referral_link(member)
         if self._flag(call, "with_history", default=habits["with_history_default"]):
             row["history_items"] = rows.history_rows(member, habits)
+        return json_reply(row)
+
+    def _anniversary(self, call: Call) -> Reply:
+        """One customer's anniversary, named in the query or in the body of the GET."""
+        place = self.switches["anniversary_parameter"]
+        email = call.query.get("customer_email") if place != "body" else None
+        if email is None and place != "query" and call.body:
+            try:
+                body = call.json()
+            except SandboxError as error:
+                raise RefusedError("the body is not valid JSON") from error
+            email = body.get("customer_email") if isinstance(body, dict) else None
+        if not isinstance(email, str):
+            raise RefusedError("customer_email is needed")
+        member = self.programme.find(email)
+        row = None if member is None else rows.anniversary_row(member)
+        if row is None:
+            raise RefusedError("Could not find anniversary", 404)
         return json_reply(row)
 
     def _named(self, call: Call) -> Member | None:

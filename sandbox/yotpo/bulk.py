@@ -5,6 +5,7 @@ The order is made once and kept until `forget` is called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,6 +90,9 @@ class BulkLists:
 
     def recent(self, call: Call) -> Reply:
         keys, members = self._ordered()
+        if call.list_share < 1:
+            kept = math.ceil(len(keys) * call.list_share)
+            keys, members = keys[:kept], members[:kept]
         if self._switches["recent_list_key"] == "bare":
             return json_reply(self._rows(members))
         text = call.query.get("page_info")
@@ -134,6 +138,7 @@ class BulkLists:
         page = max(1, self._number(call, "page", 1))
         since = call.query.get("last_seen_at", "")
         members = [one for one in self._programme.members.values() if one.last_seen_at >= since]
+        members = members[: math.ceil(len(members) * call.list_share)]
         chosen = members[(page - 1) * size : page * size]
         body: dict[str, Any] = {"customers": self._rows(chosen)}
         if self._switches["customers_all"] == "on":

@@ -116,6 +116,17 @@ def member_row(
     return row
 
 
+def anniversary_row(member: Member) -> Row | None:
+    """When the member joined, as a day that recurs; every third one told it, half of them a year.
+
+    Who joined is known to the shop, but the anniversary is what the shopper or the shop entered.
+    """
+    if member.opted_in_on is None or member.number % 3:
+        return None
+    year, month, day = (int(part) for part in member.opted_in_on[:10].split("-"))
+    return {"day": day, "month": month, "year": year if member.number % 2 else None}
+
+
 def history_rows(member: Member, habits: Habits) -> list[Row]:
     """`history_items`."""
     items = sorted(member.history, key=_moment, reverse=habits["history_order"] == "newest_first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.core.faults import Fault
+from sandbox.core.faults import LIST_FAULTS, Fault
 from sandbox.core.switches import Switch
 
 SWITCHES: tuple[Switch, ...] = (
@@ -103,6 +103,18 @@ SWITCHES: tuple[Switch, ...] = (
         "the minute quota is shown in headers only, its value is not published",
     ),
     Switch(
+        "window_style",
+        "fixed",
+        ("fixed", "sliding"),
+        "whether limits count in fixed windows or over the last second and minute is not told",
+    ),
+    Switch(
+        "anniversary_parameter",
+        "both",
+        ("both", "query", "body"),
+        "customer_email is listed as a parameter in the body of a GET, which many clients cannot",
+    ),
+    Switch(
         "retry_after_header",
         False,
         (False, True),
@@ -189,6 +201,7 @@ SWITCHES: tuple[Switch, ...] = (
 )
 
 FAULTS: tuple[Fault, ...] = (
+    *LIST_FAULTS,
     Fault(
         "page_drift",
         "after a page of /customers/recent: somebody new appears and somebody is seen again",

@@ -36,7 +36,13 @@ class Desk:
         self.shop = self.sandbox.context.shop
 
     def ask(
-        self, vendor: str, path: str, method: str = "GET", headers: Any = None, **query: Any
+        self,
+        vendor: str,
+        path: str,
+        method: str = "GET",
+        headers: Any = None,
+        body: bytes = b"",
+        **query: Any,
     ) -> Reply:
         """The vendor's reply to one request."""
         scope = {
@@ -44,7 +50,7 @@ class Desk:
             "query_string": urlencode(query).encode(),
             "headers": HEADERS[vendor] if headers is None else headers,
         }
-        reply, _ = self.sandbox.vendors[vendor].respond(Call(scope, path))
+        reply, _ = self.sandbox.vendors[vendor].respond(Call(scope, path, body))
         return reply
 
     def get(self, vendor: str, path: str, **query: Any) -> Any:

@@ -7,7 +7,7 @@ from sandbox_desk import CONFIG, Desk
 
 from sandbox.core.clock import SandboxClock, newest_day
 from sandbox.core.errors import SandboxError
-from sandbox.core.faults import Fault, Faults
+from sandbox.core.faults import LIST_FAULTS, Fault, Faults
 from sandbox.core.limits import Limiter, Window
 from sandbox.core.switches import Switch, Switches
 from sandbox.state import load_vendors, save, starting_point
@@ -93,12 +93,13 @@ def test_rules_of_one_fault_may_be_a_list() -> None:
         ({"error": {"next": "two"}}, "whole number"),
         ({"error": {"every": 0}}, "whole number"),
         ({"error": {"rate": 2}}, "between 0 and 1"),
+        ({"short_list": {"share": 2}}, "between 0 and 1"),
         ({"error": 3}, "takes an object"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(orders: dict[str, object], message: str) -> None:
     with pytest.raises(SandboxError, match=message):
-        Faults("acme", [Fault("stuck_job", "a job that never ends")]).set(orders)
+        Faults("acme", [Fault("stuck_job", "a job that never ends"), *LIST_FAULTS]).set(orders)
 
 
 def test_a_window_refuses_beyond_its_limit_and_starts_anew_when_it_is_over() -> None:
@@ -128,6 +129,36 @@ def test_a_refused_request_costs_nothing() -> None:
     for _ in range(5):
         limiter.charge()
     assert limiter.charge().states[1].remaining == 2
+
+
+def test_a_sliding_window_counts_the_requests_of_the_last_seconds_at_any_moment() -> None:
+    watch = Watch()
+    limiter = Limiter([Window(2, 1.0)], monotonic=watch, is_sliding=True)
+    assert limiter.charge().allowed
+    watch.now += 0.9
+    assert limiter.charge().allowed
+    assert not limiter.charge().allowed
+    watch.now += 0.2  # the first request is over a second old, the second is not
+    assert [limiter.charge().allowed, limiter.charge().allowed] == [True, False]
+
+
+def test_a_fixed_window_lets_two_bursts_through_where_it_ends() -> None:
+    watch = Watch()
+    limiter = Limiter([Window(2, 1.0)], monotonic=watch)
+    limiter.charge()
+    watch.now += 0.9
+    assert [limiter.charge().allowed, limiter.charge().allowed] == [True, False]
+    watch.now += 0.2
+    assert [limiter.charge().allowed, limiter.charge().allowed] == [True, True]
+
+
+def test_a_full_sliding_window_tells_when_its_oldest_request_leaves_it() -> None:
+    watch = Watch()
+    limiter = Limiter([Window(2, 60.0)], monotonic=watch, is_sliding=True)
+    limiter.charge()
+    watch.now += 20
+    limiter.charge()
+    assert limiter.charge().retry_after_seconds == 40
 
 
 def test_the_scale_multiplies_a_limit_but_leaves_at_least_one() -> None:

@@ -195,3 +195,17 @@ def test_the_command_stops_in_order_and_keeps_its_state(tmp_path: Path, number: 
     assert "Traceback" not in errors
     kept = orjson.loads((tmp_path / "clock.json").read_bytes())
     assert kept == {"start": "2026-11-21", "today": "2026-11-24"}
+
+
+def test_a_get_may_carry_its_parameter_in_a_body(sandbox: RunningSandbox) -> None:
+    keys = sandbox.environment
+    headers = {"x-guid": keys["YOTPO_GUID"], "x-api-key": keys["YOTPO_API_KEY"]}
+    with httpx.Client(base_url=keys["YOTPO_BASE_URL"], headers=headers, timeout=5) as yotpo:
+        rows = yotpo.get("/customers/recent", params={"per_page": 250}).json()["customers"]
+        statuses = {
+            yotpo.request(
+                "GET", "/customer_anniversary", json={"customer_email": row["email"]}
+            ).status_code
+            for row in rows
+        }
+    assert statuses == {200, 404}

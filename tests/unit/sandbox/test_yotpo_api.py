@@ -450,3 +450,46 @@ def test_catalogue_rows_can_be_changed_and_ended(own: Desk) -> None:
 def test_everything_is_json_that_parses(desk: Desk) -> None:
     for path in ("/customers/recent", "/redemption_options", "/campaigns", "/vip_tiers"):
         orjson.loads(desk.ask("yotpo", path).body)
+
+
+def anniversaries(desk: Desk) -> dict[str, Any]:
+    replies = {
+        row["email"]: desk.ask("yotpo", "/customer_anniversary", customer_email=row["email"])
+        for row in desk.yotpo_all(per_page=250)
+    }
+    assert {reply.status for reply in replies.values()} == {200, 404}
+    return {
+        email: orjson.loads(reply.body) for email, reply in replies.items() if reply.status == 200
+    }
+
+
+def test_some_customers_have_an_anniversary_and_the_year_may_be_missing(desk: Desk) -> None:
+    found = anniversaries(desk)
+    joined = {row["email"]: row["opted_in_at"] for row in desk.yotpo_all(per_page=250)}
+    assert 0.1 < len(found) / len(joined) < 0.4
+    assert {row["year"] is None for row in found.values()} == {True, False}
+    for email, row in found.items():
+        assert set(row) == {"day", "month", "year"}
+        year, month, day = (int(part) for part in joined[email].split("-"))
+        assert (row["month"], row["day"]) == (month, day)
+        assert row["year"] in (year, None)
+
+
+def test_an_anniversary_of_nobody_is_404_and_one_without_e_mail_400(desk: Desk) -> None:
+    path = "/customer_anniversary"
+    assert desk.ask("yotpo", path, customer_email="nobody@mail.dev").status == 404
+    assert desk.ask("yotpo", path).status == 400
+    assert desk.ask("yotpo", path, body=b"{").status == 400
+    assert desk.ask("yotpo", path, body=b"[]").status == 400
+
+
+@pytest.mark.parametrize(
+    ("place", "by_query", "by_body"), [("both", 200, 200), ("query", 200, 400), ("body", 400, 200)]
+)
+def test_switch_anniversary_parameter(own: Desk, place: str, by_query: int, by_body: int) -> None:
+    email = next(iter(anniversaries(own)))
+    own.switch("yotpo", anniversary_parameter=place)
+    body = orjson.dumps({"customer_email": email})
+    asked = own.ask("yotpo", "/customer_anniversary", customer_email=email)
+    assert asked.status == by_query
+    assert own.ask("yotpo", "/customer_anniversary", body=body).status == by_body
