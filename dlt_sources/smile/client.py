@@ -24,7 +24,7 @@ def client(
         base_url=base_url,
         headers={"Authorization": f"Bearer {api_key}", "Accept": "application/json"},
         key_variables=["SMILE_API_KEY"],
-        limits={"default": RateLimit(max(1, int(requests_per_second)), 1.0)},
+        limits={"default": RateLimit(max(1, int(requests_per_second)), 1.0, is_even=True)},
         pause_seconds=_pause_seconds,
         base_url_variable="SMILE_BASE_URL",
     )
