@@ -1,11 +1,12 @@
 """Walking a vendor's listing page by page, to its end or to a clear error.
 
 Owns the ways of paging and the checks on an answer's shape. Knows no resource by name and keeps
-nothing. Data flow: `ApiClient` answers a page -> the array inside it is yielded. An answer of
-another shape stops the walk: loading half a listing would mark the other half as deleted.
+nothing. Data flow: `ApiClient` answers a page -> its records and the place to go on from. An answer
+of another shape stops the walk: loading half a listing would mark the other half as deleted.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -16,14 +17,15 @@ from dlt_sources.errors import UnexpectedAnswerError
 from vendor_http import ApiClient
 
 
-def fetch(
+def ask(
     client: ApiClient,
     path: str,
     parameters: Mapping[str, Any],
     *,
     accept: tuple[int, ...] = (),
-) -> Any:
-    """GET and parse once; None for an accepted status. A truncated body is tried again.
+    body: Mapping[str, Any] | None = None,
+) -> tuple[int, Any]:
+    """GET and parse once; (status, None) for an accepted status. A truncated body is tried again.
 
     The parameters may hold an e-mail, so messages name the path alone.
     """
@@ -33,16 +35,40 @@ def fetch(
         parsed[:] = [orjson.loads(response.content)]
 
     answer = client.send(
-        "GET", path, params=parameters, accept=accept, name=f"GET {path}", check=parse
+        "GET", path, params=parameters, json=body, accept=accept, name=f"GET {path}", check=parse
     )
-    return parsed[0] if answer.is_success else None
+    return answer.status_code, parsed[0] if answer.is_success else None
 
 
-def pages(client: ApiClient, listing: Listing, filters: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """Yield the records of each page, the empty last one included.
+def fetch(
+    client: ApiClient, path: str, parameters: Mapping[str, Any], *, accept: tuple[int, ...] = ()
+) -> Any:
+    """What `ask` parsed; None for an accepted status."""
+    return ask(client, path, parameters, accept=accept)[1]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Records of one page, and where the next one begins.
+
+    Attributes:
+        position: what `pages` takes as `start` to go on after this page; None at the end.
+    """
+
+    records: list[Any]
+    position: str | None
+
+
+def pages(
+    client: ApiClient, listing: Listing, filters: Mapping[str, Any], start: str | None = None
+) -> Iterator[Page]:
+    """Yield each page, the empty last one included.
 
     All parameters are sent with every page: whether a cursor remembers them is documented by
     neither vendor.
+
+    Args:
+        start: the position after the last page of an interrupted walk; None = the first page.
 
     Raises:
         UnexpectedAnswerError: an answer of another shape, or a chain that leads back into itself.
@@ -50,30 +76,34 @@ def pages(client: ApiClient, listing: Listing, filters: Mapping[str, Any]) -> It
     parameters = {**listing.parameters, **filters}
     match listing.paging:
         case CursorPaging():
-            yield from _chained(client, listing, listing.paging, parameters)
+            yield from _chained(client, listing, listing.paging, parameters, start)
         case NumberedPaging():
-            yield from _numbered(client, listing, listing.paging, parameters)
+            yield from _numbered(client, listing, listing.paging, parameters, start)
         case _:
             accept = (404,) if listing.none_when_missing else ()
             answer = fetch(client, listing.path, parameters, accept=accept)
-            yield [] if answer is None else _records(client, listing, answer)
+            yield Page([] if answer is None else _records(client, listing, answer), None)
 
 
 def _chained(
-    client: ApiClient, listing: Listing, paging: CursorPaging, parameters: Mapping[str, Any]
-) -> Iterator[list[Any]]:
-    cursor: str | None = None
+    client: ApiClient,
+    listing: Listing,
+    paging: CursorPaging,
+    parameters: Mapping[str, Any],
+    start: str | None,
+) -> Iterator[Page]:
+    cursor = start
     seen: set[str] = set()
     while True:
         asked: dict[str, Any] = {**parameters, paging.size_parameter: paging.size}
-        if cursor:
+        if cursor is not None:
             asked[paging.cursor_parameter] = cursor
         answer = fetch(client, listing.path, asked)
-        yield _records(client, listing, answer)
         following = _next_cursor(answer, paging)
-        if following is None or following == "":
+        cursor = None if following in (None, "") else str(following)
+        yield Page(_records(client, listing, answer), cursor)
+        if cursor is None:
             return
-        cursor = str(following)
         if cursor in seen:
             raise _refusal(client, listing, "a page cursor came twice, so the list never ends")
         seen.add(cursor)
@@ -89,20 +119,36 @@ def _next_cursor(answer: Any, paging: CursorPaging) -> Any:
 
 
 def _numbered(
-    client: ApiClient, listing: Listing, paging: NumberedPaging, parameters: Mapping[str, Any]
-) -> Iterator[list[Any]]:
-    number = 1
+    client: ApiClient,
+    listing: Listing,
+    paging: NumberedPaging,
+    parameters: Mapping[str, Any],
+    start: str | None,
+) -> Iterator[Page]:
+    number = int(start or 1)
     previous: list[Any] | None = None
     while True:
         asked = {**parameters, paging.size_parameter: paging.size, paging.page_parameter: number}
-        records = _records(client, listing, fetch(client, listing.path, asked))
+        answer = fetch(client, listing.path, asked)
+        records = _records(client, listing, answer)
         if records and records == previous:
             raise _refusal(client, listing, f"pages {number - 1} and {number} are the same")
-        yield records
-        if len(records) < paging.size:
+        number += 1
+        if paging.total_key:
+            is_last = number > _total_pages(answer, paging.total_key)
+        else:
+            is_last = len(records) < paging.size
+        yield Page(records, None if is_last else str(number))
+        if is_last:
             return
         previous = records
-        number += 1
+
+
+def _total_pages(answer: Any, keys: tuple[str, ...]) -> int:
+    """How many pages there are; 1 where the answer does not say."""
+    for key in keys:
+        answer = answer.get(key) if isinstance(answer, dict) else None
+    return answer if isinstance(answer, int) else 1
 
 
 def _records(client: ApiClient, listing: Listing, answer: Any) -> list[Any]:

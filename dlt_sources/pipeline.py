@@ -1,27 +1,21 @@
-"""dlt pipelines of this product: where they keep their files, and the two halves of a run.
+"""dlt pipelines of this product: their configuration and the translation of their errors.
 
-Owns dlt's configuration (all of it from code: no telemetry, no `secrets.toml`, nothing outside the
-given folder), the split into `extract_and_normalize` (network and files, no database) and `load`
-(the only step that opens DuckDB), and the translation of dlt's errors. Must not know a vendor.
-
-A run that was killed leaves either half a package, which dlt forgets, or a whole one, which the
-next `load` finishes first: every table merges on its key, so finishing twice adds nothing.
+Owns what dlt is told (all of it from code: no telemetry, no `secrets.toml`, nothing outside the
+given folder) and how its failures are told to people. Must not know a vendor.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dlt
 import duckdb
-import pyarrow.parquet as pq
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.dictionary import DictionaryProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
-from dlt.extract import DltSource
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from dlt_sources.errors import ExtractError, WarehouseLoadError
@@ -29,13 +23,14 @@ from vendor_http import LoyaltyError
 
 _CONFIG: Mapping[str, Any] = {
     "runtime": {"dlthub_telemetry": False, "log_level": "WARNING"},
-    # All chains of a source in flight at once; the vendor's limiter sets the pace.
-    "extract": {"workers": 8, "max_parallel_items": 16},
     "normalize": {"loader_file_format": "parquet", "workers": 1},
     # DuckDB uses every core for one statement; two jobs keep it busy between statements.
     "load": {"workers": 2, "delete_completed_jobs": True},
     "data_writer": {"buffer_max_items": 50_000, "disable_compression": False},
 }
+# What a merge may hold in memory, whatever it merges; the rest goes to DuckDB's temporary folder
+# beside the file. A package (`loading.PACKAGE_ROWS`) fits.
+LOAD_MEMORY = "512MB"
 # JSON travels through Arrow as text and is declared as JSON: the one disagreement of our
 # declarations with our Arrow schemas that Arrow cannot express. dlt keeps the declaration, which is
 # what we want, and warns for each batch.
@@ -83,57 +78,16 @@ def build_pipeline(
     name = source if program in (None, source) else f"{source}_{program}"
     return dlt.pipeline(
         pipeline_name=name,
-        destination=dlt.destinations.duckdb(credentials=str(warehouse.resolve())),
+        destination=dlt.destinations.duckdb(credentials=_credentials(warehouse)),
         dataset_name=f"raw_{source}",
         pipelines_dir=str(pipelines_dir.resolve()),
     )
 
 
-def extract_and_normalize(pipeline: dlt.Pipeline, source: DltSource) -> Mapping[str, int]:
-    """Read the vendor and write one load package; opens no database.
-
-    Returns:
-        Rows per table that the next `load` will merge (those of an earlier, unfinished run too).
-
-    Raises:
-        LoyaltyError: what the vendor or the machine refused; then no package was written.
-    """
-    try:
-        pipeline.normalize()  # what an earlier run extracted completely, but did not finish
-        pipeline.extract(source, loader_file_format="parquet")
-        pipeline.normalize()
-    except PipelineStepFailed as failure:
-        raise _explained(failure, "extraction") from failure
-    return pending_rows(pipeline)
-
-
-def load(pipeline: dlt.Pipeline) -> Mapping[str, int]:
-    """Merge all pending packages, oldest first, and close the database.
-
-    Returns:
-        Rows per table that were merged.
-
-    Raises:
-        WarehouseLoadError: DuckDB refused; the packages stay, and the next load finishes them.
-    """
-    rows = pending_rows(pipeline)
-    try:
-        pipeline.load()
-    except PipelineStepFailed as failure:
-        raise _explained(failure, "load") from failure
-    return rows
-
-
-def pending_rows(pipeline: dlt.Pipeline) -> Mapping[str, int]:
-    """Rows per table in packages that are written and not yet loaded."""
-    rows: Counter[str] = Counter()
-    for load_id in pipeline.list_normalized_load_packages():
-        package = pipeline.get_load_package_info(load_id)
-        for job in package.jobs["new_jobs"]:
-            table = job.job_file_info.table_name
-            if job.file_path.endswith(".parquet") and not table.startswith("_dlt"):
-                rows[table] += pq.read_metadata(job.file_path).num_rows
-    return dict(rows)
+def _credentials(warehouse: Path) -> DuckDbCredentials:
+    credentials = DuckDbCredentials(str(warehouse.resolve()))
+    credentials.global_config = {"memory_limit": LOAD_MEMORY, "preserve_insertion_order": False}
+    return credentials
 
 
 def _use_folder(folder: Path) -> None:
@@ -152,7 +106,7 @@ class _DropExpectedWarning(logging.Filter):
         return _EXPECTED_WARNING not in record.getMessage()
 
 
-def _explained(failure: PipelineStepFailed, step: str) -> LoyaltyError:
+def explained(failure: PipelineStepFailed, step: str) -> LoyaltyError:
     """The error a person can act on, from inside dlt's wrapping."""
     for error in _causes(failure):
         if isinstance(error, LoyaltyError):
@@ -165,7 +119,7 @@ def _explained(failure: PipelineStepFailed, step: str) -> LoyaltyError:
             "that the disk has room, then run again"
         )
     return ExtractError(
-        f"The {step} failed with {type(last).__name__}; nothing of it was kept. The log has the "
+        f"The {step} failed with {type(last).__name__}. What was read is kept. The log has the "
         "place where it happened. Check the disk, then run again"
     )
 

@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import orjson
-from price_parser import Price  # type: ignore[import-untyped]
+from price_parser import Price
 
 from dlt_sources.declarations import MONEY_PRECISION, MONEY_SCALE, ColumnType
 

@@ -1,38 +1,55 @@
 """One programme's extraction: network outside the writer's slot, loading inside it."""
 
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from threading import Lock
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from dlt.extract import DltSource
-
-from dlt_sources.history import read_known_hashes, read_watermarks
-from dlt_sources.pipeline import build_pipeline, extract_and_normalize, load
+import dlt_sources.extraction as extraction
+from dlt_sources.changes import Changes, foresee
+from dlt_sources.extraction import Source, find_unfinished
+from dlt_sources.history import History, read_history
+from dlt_sources.loading import load, recover
+from dlt_sources.pipeline import build_pipeline
 from dlt_sources.smile import smile_source
+from dlt_sources.spool import Reach
 from dlt_sources.yotpo import yotpo_source
 from orchestration.home import Home, claim
 from orchestration.programs import Program, source_client
+from orchestration.progress import Progress
 from orchestration.settings import Settings
 from orchestration.slot import exclusive, writer_slot
-from vendor_http import ApiClient
+from vendor_http import ApiClient, Traffic
 
 _WAIT_SECONDS = 30 * 60.0
+# An extraction that was continued tells of the moment it began. When that is longer ago than this,
+# a quick one follows at once, so that what is published is of today.
+_CATCH_UP_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction did: rows merged per table, requests, seconds spent where."""
+    """What an extraction did.
 
-    rows: dict[str, int]
-    requests: int
-    retries: int
-    network_seconds: float
-    load_seconds: float
-    left_out: bool
+    Attributes:
+        rows: rows merged per table.
+        changes: per table what that changed.
+        traffic: per table the requests that filled it.
+        total: all requests.
+        reading_seconds: spent with the vendor.
+        loading_seconds: spent with the warehouse.
+        left_out: the vendor is not configured.
+        is_continued: an interrupted extraction was finished.
+    """
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, Changes] = field(default_factory=dict)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    total: Traffic = field(default_factory=Traffic)
+    reading_seconds: float = 0.0
+    loading_seconds: float = 0.0
+    left_out: bool = False
+    is_continued: bool = False
 
 
 def extract(
@@ -42,80 +59,133 @@ def extract(
     now: datetime,
     say: Callable[[str], None],
     *,
-    full: bool = False,
+    reach: Reach = "daily",
+    allow_shrink: bool = False,
 ) -> Extracted:
     """Read a programme into its raw tables. Not configured = the tables exist, empty.
 
+    An extraction that was interrupted is continued. Whatever an earlier run read and could not load
+    is loaded first.
+
     Args:
         say: told about progress, often; from several threads.
-        full: read ledgers and coupons from their beginning, not from the last watermark.
+        reach: how much is read, see `smile_source` and `yotpo_source`.
+        allow_shrink: believe a list however short it is.
     """
     client = source_client(program, settings)
     if client is not None:
         claim(home, program.source, settings.base_url(program.source))
     with exclusive(home, f"extract_{program.name}", f"{program.name}'s extraction", _WAIT_SECONDS):
         try:
-            source = _source(program, client, home, now, _Progress(say).report, full)
-            pipeline = build_pipeline(
-                program.source, home.warehouse, home.dlt, program=program.name
-            )
-            started = time.monotonic()
-            extract_and_normalize(pipeline, source)
-            extracted = time.monotonic()
-            with writer_slot(home):
-                loading = time.monotonic()
-                rows = load(pipeline)
-            return Extracted(
-                rows=dict(rows),
-                requests=client.counts["GET"] if client else 0,
-                retries=client.counts["retries"] if client else 0,
-                network_seconds=extracted - started,
-                load_seconds=time.monotonic() - loading,
-                left_out=client is None,
-            )
+            run = _Run(program, settings, home, now, say, client, allow_shrink)
+            done = run.once(reach)
+            if done.is_continued and run.is_behind:
+                say("what was interrupted is loaded; reading what changed since")
+                done = _together(done, run.once("quick"))
+            return done
         finally:
             if client is not None:
                 client.close()
 
 
-def _source(
-    program: Program,
-    client: ApiClient | None,
-    home: Home,
-    now: datetime,
-    report: Callable[[str, int], None],
-    full: bool,
-) -> DltSource:
-    options: dict[str, Any] = {
-        "program": program.name,
-        "clock": lambda: now,
-        "extract_id": time.time_ns(),
-        "report": report,
-    }
-    with writer_slot(home) as warehouse:
-        if program.source == "smile":
-            watermarks = read_watermarks(warehouse, program.name)
-        else:
-            known = read_known_hashes(warehouse, program.name)
-            if full:  # known, so that the vanished are noticed; changed, so that all are read
-                known = dict.fromkeys(known, "")
-    if program.source == "smile":
-        return smile_source(client, watermarks=lambda: watermarks, full=full, **options)
-    return yotpo_source(client, known_hashes=lambda: known, **options)
+@dataclass
+class _Run:
+    program: Program
+    settings: Settings
+    home: Home
+    now: datetime
+    say: Callable[[str], None]
+    client: ApiClient | None
+    allow_shrink: bool
+    is_behind: bool = False
 
-
-class _Progress:
-    """Adds up what several threads report, and says it in one line."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._rows: Counter[str] = Counter()
-        self._lock = Lock()
-
-    def report(self, table: str, rows: int) -> None:
-        with self._lock:
-            self._rows[table] += rows
-            text = ", ".join(
-                f"{name} {count:,}" for name, count in self._rows.most_common(4) if count
+    def once(self, reach: Reach) -> Extracted:
+        """One extraction, begun or continued, and its load."""
+        program, folder = self.program, self.home.spool(self.program.name)
+        pipeline = build_pipeline(
+            program.source, self.home.warehouse, self.home.dlt, program=program.name
+        )
+        tables = self._source(None, reach).tables
+        with writer_slot(self.home) as warehouse:
+            recover(pipeline, tables, folder, reach)
+            history = read_history(warehouse, program.source, program.name)
+        unfinished = find_unfinished(folder, reach)
+        if unfinished is not None:
+            reach = unfinished.facts.reach
+            self.is_behind = self._is_behind(unfinished.facts.seen_at, unfinished.facts.started_at)
+        source = self._source(history, reach)
+        reading = time.monotonic()
+        spool = None
+        if self.client is not None:
+            spool = extraction.extract(
+                source,
+                folder,
+                program=program.name,
+                extract_id=time.time_ns(),
+                clock=lambda: self.now,
+                reach=reach,
+                present=history.present,
+                allow_shrink=self.allow_shrink,
+                observer=Progress(self.say),
             )
-        self._say(text)
+        reading_seconds = time.monotonic() - reading
+        with writer_slot(self.home) as warehouse:
+            loading = time.monotonic()
+            changes = foresee(warehouse, program.source, tables, spool) if spool else {}
+            rows = load(pipeline, tables, spool)
+            loading_seconds = time.monotonic() - loading
+        traffic = self.client.traffic if self.client else {}
+        return Extracted(
+            rows=rows,
+            changes=changes,
+            traffic={
+                table: traffic[name] for table, name in source.requests.items() if name in traffic
+            },
+            total=self.client.total_traffic() if self.client else Traffic(),
+            reading_seconds=reading_seconds,
+            loading_seconds=loading_seconds,
+            left_out=self.client is None,
+            is_continued=unfinished is not None,
+        )
+
+    def _source(self, history: History | None, reach: Reach) -> Source:
+        settings = self.settings
+        if self.program.source == "smile":
+            return smile_source(
+                self.client,
+                history=history,
+                reach=reach,
+                now=self.now,
+                sweep_every=timedelta(days=settings.sweep_days),
+            )
+        return yotpo_source(
+            self.client,
+            history=history,
+            reach=reach,
+            member_list=settings.yotpo_member_list,
+            anniversaries=settings.yotpo_anniversaries,
+        )
+
+    def _is_behind(self, seen_at: str, started_at: str) -> bool:
+        by_product = abs(self.now - datetime.fromisoformat(seen_at))
+        by_machine = datetime.now(UTC) - datetime.fromisoformat(started_at)
+        return max(by_product, by_machine) > _CATCH_UP_AFTER
+
+
+def _together(first: Extracted, second: Extracted) -> Extracted:
+    """Figures of two extractions in one; the client counted the traffic of both."""
+    tables = {*first.rows, *second.rows}
+    none = Changes()
+    return Extracted(
+        rows={table: first.rows.get(table, 0) + second.rows.get(table, 0) for table in tables},
+        changes={
+            table: first.changes.get(table, none) + second.changes.get(table, none)
+            for table in {*first.changes, *second.changes}
+        },
+        traffic=second.traffic,
+        total=second.total,
+        reading_seconds=first.reading_seconds + second.reading_seconds,
+        loading_seconds=first.loading_seconds + second.loading_seconds,
+        left_out=second.left_out,
+        is_continued=True,
+    )

@@ -48,6 +48,10 @@ class Home:
         """Working folders of the extraction pipelines."""
         return self.root / "dlt"
 
+    def spool(self, program: str) -> Path:
+        """What a programme's extraction has read and not loaded yet."""
+        return self.root / "spool" / program
+
     @property
     def dbt(self) -> Path:
         """dbt's target and logs."""

@@ -71,6 +71,18 @@ class Settings(BaseSettings):
     yotpo_requests_per_second: int = _setting(
         "YOTPO_REQUESTS_PER_SECOND", 5, "Yotpo documents 5 and, newer, 10 per merchant", ge=1
     )
+    yotpo_member_list: Literal["recent", "recent_window", "all"] = _setting(
+        "YOTPO_MEMBER_LIST",
+        "recent",
+        "which list of members is walked: recent (taken for complete), recent_window (taken for "
+        "the recently updated only, so nobody counts as gone) or all (the endpoint of 2020)",
+    )
+    yotpo_anniversaries: Literal["off", "query", "body"] = _setting(
+        "YOTPO_ANNIVERSARIES",
+        "off",
+        "ask for the anniversary of each new or changed member, one more request each; its e-mail "
+        "travels in the query or in the body, which the documentation leaves open",
+    )
     yotpo_webhook_secret: SecretStr | None = _setting(
         "YOTPO_WEBHOOK_SECRET",
         None,
@@ -110,6 +122,13 @@ class Settings(BaseSettings):
         "LOYALTY_VENDOR_EVENTS",
         True,
         "off: leave vendor-named events to the vendor; reserved, no events are sent yet",
+    )
+    sweep_days: int = _setting(
+        "LOYALTY_SWEEP_DAYS",
+        7,
+        "the daily refresh reads Smile's ledger and coupons in full, to see what vanished, when "
+        "that was last done so many days ago",
+        ge=1,
     )
     smile_tier_basis: Literal["points", "amount"] = _setting(
         "LOYALTY_SMILE_TIER_BASIS", "points", "what Smile's tiers count; no API tells"

@@ -7,6 +7,7 @@ Every test may replace the answer of one path.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dlt
 import duckdb
 import orjson
 import uvicorn
-from dlt.extract import DltSource
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,8 +26,11 @@ from starlette.routing import Route
 
 from dlt_sources import smile, yotpo
 from dlt_sources.declarations import Column, Table
-from dlt_sources.history import read_known_hashes, read_watermarks
-from dlt_sources.pipeline import build_pipeline, extract_and_normalize, load
+from dlt_sources.extraction import Source, extract
+from dlt_sources.history import read_history
+from dlt_sources.loading import load
+from dlt_sources.pipeline import build_pipeline
+from dlt_sources.spool import Spool
 from vendor_http import ApiClient
 
 Record = dict[str, Any]
@@ -42,6 +46,7 @@ class FakeVendors:
     records: dict[str, list[Record]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     details: dict[str, Record] = field(default_factory=dict)
+    anniversaries: dict[str, Record] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     end_of_list: str | None = ""
     base_url: str = ""
@@ -62,6 +67,9 @@ class FakeVendors:
             return (404, {}) if found is None else (200, found)
         if name == "customers/recent":
             return self._walk(path, parameters)
+        if name == "customer_anniversary":
+            found = self.anniversaries.get(parameters["customer_email"].strip().lower())
+            return (404, {}) if found is None else (200, found)
         return 200, self.records.get(path, [])
 
     def _smile(self, name: str, path: str, parameters: dict[str, str]) -> tuple[int, Any]:
@@ -143,28 +151,38 @@ class Warehouse:
             return smile.client("api_secret", f"{self.fake.base_url}/smile", 100_000)
         return yotpo.client("guid", "secret", f"{self.fake.base_url}/yotpo", 100_000)
 
-    def source(self, vendor: str, client: ApiClient | None, **options: Any) -> DltSource:
-        self.runs += 1
-        shared: dict[str, Any] = {
-            "program": vendor,
-            "clock": lambda: NOW,
-            "extract_id": self.runs,
-            **options,
-        }
+    def source(self, vendor: str, client: ApiClient | None, **options: Any) -> Source:
+        options.setdefault("history", read_history(self.file, vendor, vendor))
         if vendor == "smile":
-            shared.setdefault("watermarks", lambda: read_watermarks(self.file, vendor))
-            return smile.smile_source(client, **shared)
-        shared.setdefault("known_hashes", lambda: read_known_hashes(self.file, vendor))
-        return yotpo.yotpo_source(client, **shared)
+            return smile.smile_source(client, **options)
+        return yotpo.yotpo_source(client, **options)
+
+    def spool(self, vendor: str) -> Path:
+        return self.home / "spool" / vendor
 
     def extract(self, vendor: str, **options: Any) -> Mapping[str, int]:
         """The first half of a run: rows waiting to be loaded."""
+        self.runs += 1
+        shared = {
+            name: options.pop(name)
+            for name in ("extract_id", "clock", "allow_shrink", "observer", "policy", "program")
+            if name in options
+        }
+        shared = {"program": vendor, "clock": lambda: NOW, "extract_id": self.runs, **shared}
+        history = read_history(self.file, vendor, shared["program"])
         with self.client(vendor) as client:
-            pipeline = build_pipeline(vendor, self.file, self.home / "dlt")
-            return extract_and_normalize(pipeline, self.source(vendor, client, **options))
+            source = self.source(vendor, client, **{"history": history, **options})
+            reach = options.get("reach", "daily")
+            spool = extract(
+                source, self.spool(vendor), reach=reach, present=history.present, **shared
+            )
+        rows: Counter[str] = Counter()
+        for file in spool.files():
+            rows[file.table] += file.row_count
+        return rows
 
     def load(self, vendor: str) -> Mapping[str, int]:
-        return load(build_pipeline(vendor, self.file, self.home / "dlt"))
+        return load(self.pipeline(vendor), self.tables(vendor), Spool.find(self.spool(vendor)))
 
     def run(self, vendor: str, **options: Any) -> Mapping[str, int]:
         """A whole run against the fake."""
@@ -173,9 +191,13 @@ class Warehouse:
 
     def run_unconfigured(self, vendor: str) -> None:
         """A whole run of a vendor without keys."""
-        pipeline = build_pipeline(vendor, self.file, self.home / "dlt")
-        extract_and_normalize(pipeline, self.source(vendor, None))
-        load(pipeline)
+        load(self.pipeline(vendor), self.source(vendor, None).tables, None)
+
+    def pipeline(self, vendor: str, program: str | None = None) -> dlt.Pipeline:
+        return build_pipeline(vendor, self.file, self.home / "dlt", program=program)
+
+    def tables(self, vendor: str) -> tuple[Table, ...]:
+        return tuple((smile.TABLES if vendor == "smile" else yotpo.TABLES).values())
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.file), read_only=True) as connection:
@@ -194,7 +216,7 @@ _SAMPLES: Mapping[str, Callable[[int], Any]] = {
 }
 OURS = {
     "has_vip_status", "email_key", "record_hash", "list_record_hash", "is_found", "list_position",
-    "history_item_id", "occurrence",
+    "history_item_id", "occurrence", "credit_balance_amount",
 }  # fmt: skip
 
 

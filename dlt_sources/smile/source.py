@@ -1,98 +1,90 @@
-"""The dlt source `smile`: every declared listing as a resource, all chains side by side.
+"""Smile's source: every declared listing as a chain, all chains side by side.
 
 Owns which listing is read in full and which from its watermark on. Data flow: `paging.pages` ->
-what Smile's records need before they become rows -> `extraction.read_chain`.
+what Smile's records need before they become rows -> `chains.read_listing`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-import dlt
-from dlt.extract import DltResource, DltSource
-
+from dlt_sources.chains import read_listing
 from dlt_sources.declarations import Listing
-from dlt_sources.extraction import Extraction, Report, Watermarks, nothing, read_chain, resource
-from dlt_sources.paging import pages
-from dlt_sources.smile.resources import CUSTOMERS, POINTS_SETTINGS, RESOURCES
+from dlt_sources.extraction import Extraction, Source
+from dlt_sources.history import History
+from dlt_sources.smile.resources import CUSTOMERS, POINTS_SETTINGS, RESOURCES, TABLES
+from dlt_sources.spool import Reach
 from vendor_http import ApiClient
 
 # Read again what changed this long before the watermark. Covers a filter that excludes its own
 # moment (documented for two of three lists), rows with the same time, and clocks that disagree.
 LOOK_BACK = timedelta(hours=1)
+# Ledger and coupons change by updates that the filter shows; what vanished only a full list shows.
+SWEEP_EVERY = timedelta(days=7)
 
 
 def smile_source(
     client: ApiClient | None,
     *,
-    program: str,
-    clock: Callable[[], datetime],
-    extract_id: int,
-    report: Report | None = None,
-    watermarks: Callable[[], Watermarks] | None = None,
-    full: bool = False,
-) -> DltSource:
-    """Smile's raw tables for one extraction.
+    history: History | None = None,
+    reach: Reach = "daily",
+    now: datetime | None = None,
+    sweep_every: timedelta = SWEEP_EVERY,
+) -> Source:
+    """Smile's raw tables and how they are read this time.
 
     Args:
         client: of the account; None when Smile is not configured: tables are created, empty.
-        program: the programme's name in every row.
-        clock: the product's clock, aware.
-        extract_id: nanoseconds of the extraction's real start.
-        report: called with (table, rows) while reading, from several threads.
-        watermarks: per resource the newest `updated_at` that an earlier extract can vouch for
-            (`history.read_watermarks`, read before the extraction starts). Without it, or for a
-            resource that is not in it, the listing is read in full.
-        full: read everything, whatever the watermarks say.
+        history: what earlier extracts left; a listing without watermark in it is read in full.
+        reach: `quick` = everything with a filter is read from its watermark; `daily` = customers in
+            full (a new balance or tier may not move `updated_at`, and the deleted just vanish);
+            `full` = everything in full.
+        now: the product's clock; without it no sweep is due.
+        sweep_every: ledger and coupons are read in full when that was last done so long ago.
     """
-    known: Watermarks = {} if watermarks is None or full or client is None else watermarks()
-    extraction = Extraction(program, extract_id, clock, report)
-    return DltSource(
-        dlt.Schema("smile"),
-        "smile",
-        [_resource(listing, client, extraction, known) for listing in RESOURCES],
-    )
+    if client is None:
+        return Source("smile", tuple(TABLES.values()))
+    known = history or History()
 
+    def since(listing: Listing) -> datetime | None:
+        name = listing.table.name
+        if listing.since_parameter is None or reach == "full":
+            return None
+        if listing.whole and reach == "daily":
+            return None
+        swept = known.swept_at.get(name)
+        if reach == "daily" and now is not None and (swept is None or now - swept >= sweep_every):
+            return None
+        return known.watermarks.get(name)
 
-def _resource(
-    listing: Listing, client: ApiClient | None, extraction: Extraction, watermarks: Watermarks
-) -> DltResource:
-    def produce() -> Iterator[Any]:
-        if client is None:
-            return nothing()
-        return _read(listing, client, extraction, watermarks.get(listing.table.name))
-
-    return resource(listing.table.name, (listing.table,), produce)
+    readers = [partial(_read, client, listing, since(listing)) for listing in RESOURCES]
+    requests = {listing.table.name: f"GET {listing.path}" for listing in RESOURCES}
+    return Source("smile", tuple(TABLES.values()), readers, requests)
 
 
 def _read(
-    listing: Listing, client: ApiClient, extraction: Extraction, watermark: datetime | None
-) -> Iterator[Any]:
-    since = None if listing.whole else watermark
-    filters: Mapping[str, Any] = {}
-    if since is not None and listing.since_parameter is not None:
-        start = (since - LOOK_BACK).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        filters = {listing.since_parameter: start}
-    walk = (
-        [_prepared(listing, record) for record in records]
-        for records in pages(client, listing, filters)
-    )
-    return read_chain(
-        extraction,
-        listing.table,
-        walk,
-        mode="incremental" if filters else "full",
-        watermark_column="updated_at" if listing.since_parameter else None,
-        watermark=since,
-    )
-
-
-def _prepared(listing: Listing, record: Any) -> Any:
-    """A record with the columns that are ours."""
-    if not isinstance(record, dict):
-        return record
+    client: ApiClient, listing: Listing, since: datetime | None, extraction: Extraction
+) -> None:
+    prepare: Callable[[list[Any]], list[Any]] = list
     if listing.table is CUSTOMERS:
-        return {**record, "has_vip_status": record.get("vip_status") is not None}
+        prepare = _with_vip_flag
     if listing.table is POINTS_SETTINGS:
-        return {**record, "id": "points_settings"}
-    return record
+        prepare = _with_id
+    read_listing(extraction, client, listing, since=since, look_back=LOOK_BACK, prepare=prepare)
+
+
+def _with_vip_flag(records: list[Any]) -> list[Any]:
+    return [
+        {**record, "has_vip_status": record.get("vip_status") is not None}
+        if isinstance(record, dict)
+        else record
+        for record in records
+    ]
+
+
+def _with_id(records: list[Any]) -> list[Any]:
+    return [
+        {**record, "id": POINTS_SETTINGS.name} if isinstance(record, dict) else record
+        for record in records
+    ]

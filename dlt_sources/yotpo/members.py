@@ -48,6 +48,12 @@ def missing_row(key: str, email: str) -> dict[str, Any]:
     return {"email_key": key, "email": email, "list_record_hash": None, "is_found": False}
 
 
+def anniversary_row(key: str, answer: Any) -> dict[str, Any]:
+    """A member's anniversary; None = the vendor knows of none."""
+    found = answer if isinstance(answer, dict) else {}
+    return {**found, "email_key": key, "is_found": bool(found)}
+
+
 def history_rows(key: str, answer: Record) -> list[Any]:
     """The member's history items, each with its id; identical items are told apart by number."""
     met: Counter[tuple[str | None, ...]] = Counter()

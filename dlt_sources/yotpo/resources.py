@@ -235,7 +235,8 @@ MEMBERS = Listing(
     bare_array=True,
 )
 
-# The bulk endpoint of 2020, gone from the list of 2026 (a Singer tap of that year: https://github.com/singer-io/tap-swellrewards): pages by number.
+# The bulk endpoint of 2020, gone from the list of 2026; its paging is known from a Singer tap of
+# that year (https://github.com/singer-io/tap-swellrewards).
 ALL_MEMBERS = Listing(
     CUSTOMERS,
     "/customers/all",

@@ -1,22 +1,42 @@
 """One operation per programme, one asset per raw table it fills."""
 
 from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 import dlt_sources.smile as smile
 import dlt_sources.yotpo as yotpo
 from dlt_sources.declarations import STAMPS, Table
 from orchestration.context import LoyaltyResource, explained, throttled
-from orchestration.extract import extract
+from orchestration.extract import Extracted, extract
 from orchestration.programs import Program, programs
 from orchestration.settings import key_name
+
+
+class Reach(Enum):
+    """How much an extraction reads."""
+
+    quick = "quick"  # what changed since the last one
+    daily = "daily"  # Smile's customers in full, ledger and coupons when a sweep is due
+    full = "full"  # everything from the beginning, all members' details included
 
 
 class ExtractConfig(dg.Config):
     """How an extraction is launched from the UI."""
 
-    full: bool = False
+    reach: Reach = Field(
+        default=Reach.daily,
+        description="quick: what changed since the last run; daily: Smile's customers in full too, "
+        "so that the deleted are seen; full: everything from the beginning.",
+    )
+    allow_shrink: bool = Field(
+        default=False,
+        description="Believe a list however short it came back, and mark as deleted what it no "
+        "longer shows.",
+    )
 
 
 def tables(program: Program) -> tuple[Table, ...]:
@@ -69,31 +89,68 @@ def extraction_assets(program: Program) -> dg.AssetsDefinition:
                 step.home,
                 step.now,
                 throttled(context.log.info),
-                full=config.full,
+                reach=config.reach.value,
+                allow_shrink=config.allow_shrink,
             )
         if done.left_out:
             context.log.info(f"left out: {key_name(program.source)} not set")
         else:
-            context.log.info(
-                f"{sum(done.rows.values()):,} rows in {done.requests:,} requests "
-                f"({done.retries} retries), {done.network_seconds:.1f} s reading, "
-                f"{done.load_seconds:.1f} s loading"
-            )
+            context.log.info(summary(done, program.dataset))
         for spec in specs:
             yield dg.MaterializeResult(
-                asset_key=spec.key,
-                metadata={
-                    "rows_this_run": done.rows.get(spec.key.path[-1], 0),
-                    "left_out": done.left_out,
-                    # of the programme's extraction as a whole, not of this table
-                    "extraction_requests": done.requests,
-                    "extraction_retries": done.retries,
-                    "extraction_reading_seconds": round(done.network_seconds, 2),
-                    "extraction_loading_seconds": round(done.load_seconds, 2),
-                },
+                asset_key=spec.key, metadata=_figures(done, spec.key.path[-1])
             )
 
     return extraction
+
+
+def summary(done: Extracted, dataset: str) -> str:
+    """What an extraction did, in one line."""
+    changes = done.changes.values()
+    counts = {
+        "new": sum(each.new for each in changes),
+        "changed": sum(each.changed for each in changes),
+        "deleted": sum(each.deleted for each in changes),
+    }
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    text = (
+        f"{sum(done.rows.values()):,} rows ({told}) in {done.total.requests:,} requests "
+        f"({done.total.retries} retries, {done.total.throttled} × 429), "
+        f"{done.reading_seconds:.1f} s reading, {done.loading_seconds:.1f} s loading"
+    )
+    set_aside = sum(each.quarantined for each in changes)
+    if set_aside:
+        text += f"; {set_aside:,} values did not fit and are in {dataset}.quarantine"
+    return text + ("; continued what was interrupted" if done.is_continued else "")
+
+
+def _figures(done: Extracted, table: str) -> dict[str, Any]:
+    """One table's metadata; traffic only where requests of its own fill it."""
+    figures: dict[str, Any] = {
+        "rows_this_run": done.rows.get(table, 0),
+        "left_out": done.left_out,
+        # of the programme's extraction as a whole, not of this table
+        "extraction_requests": done.total.requests,
+        "extraction_reading_seconds": round(done.reading_seconds, 2),
+        "extraction_loading_seconds": round(done.loading_seconds, 2),
+    }
+    if (changes := done.changes.get(table)) is not None:
+        figures |= {
+            "rows_new": changes.new,
+            "rows_changed": changes.changed,
+            "rows_unchanged": changes.unchanged,
+            "rows_deleted": changes.deleted,
+            "values_quarantined": changes.quarantined,
+        }
+    if (traffic := done.traffic.get(table)) is not None:
+        figures |= {
+            "requests": traffic.requests,
+            "retries": traffic.retries,
+            "answers_429": traffic.throttled,
+            "limiter_seconds": round(traffic.waited_seconds, 2),
+            "bytes_received": traffic.bytes_received,
+        }
+    return figures
 
 
 def _columns(table: Table) -> dg.TableSchema:

@@ -16,7 +16,7 @@ from orchestration.settings import Settings, load_settings
 from vendor_http import LoyaltyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dagster import AssetKey
 
@@ -30,7 +30,11 @@ app = typer.Typer(
 console = Console()
 errors = Console(stderr=True)
 
-Full = Annotated[bool, typer.Option("--full", help="read ledgers and coupons from the beginning")]
+Full = Annotated[bool, typer.Option("--full", help="read everything from the beginning")]
+Quick = Annotated[bool, typer.Option("--quick", help="read only what changed since the last run")]
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="believe a list that came back implausibly short")
+]
 Only = Annotated[
     list[str] | None,
     typer.Argument(help="which of them; all when none is named", show_default=False),
@@ -57,14 +61,22 @@ def options(
 @app.command()
 def run(
     full: Full = False,
+    quick: Quick = False,
+    allow_shrink: AllowShrink = False,
     brief: Annotated[bool, typer.Option("--brief", help="end with what was sent, no more")] = False,
 ) -> None:
     """Extract, build, publish and sync, as one Dagster run that the UI shows too."""
-    _execute(lambda: None, full=full, show="deliveries" if brief else "summary")
+    how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
+    _execute(lambda: None, extraction=how, show="deliveries" if brief else "summary")
 
 
 @app.command()
-def extract(sources: Only = None, full: Full = False) -> None:
+def extract(
+    sources: Only = None,
+    full: Full = False,
+    quick: Quick = False,
+    allow_shrink: AllowShrink = False,
+) -> None:
     """Read the programmes (smile, yotpo) into the warehouse."""
     wanted = _known(sources, ("smile", "yotpo"))
 
@@ -73,7 +85,8 @@ def extract(sources: Only = None, full: Full = False) -> None:
 
         return keys(wanted)
 
-    _execute(selection, full=full)
+    how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
+    _execute(selection, extraction=how)
 
 
 @app.command()
@@ -213,10 +226,18 @@ def _known(names: list[str] | None, allowed: tuple[str, ...]) -> list[str]:
     return list(names or allowed)
 
 
+def _extraction(*, full: bool, quick: bool, allow_shrink: bool) -> dict[str, object]:
+    """The extractions' configuration, as the UI would give it."""
+    if full and quick:
+        raise LoyaltyError("--full and --quick contradict each other; give one of them")
+    reach = {"reach": "full" if full else "quick"} if full or quick else {}
+    return {**reach, **({"allow_shrink": True} if allow_shrink else {})}
+
+
 def _execute(
     selection: "Callable[[], Sequence[AssetKey] | None]",
     *,
-    full: bool = False,
+    extraction: "Mapping[str, object] | None" = None,
     show: "Literal['summary', 'deliveries', None]" = None,
 ) -> None:
     from orchestration.cli.quiet import output_to
@@ -232,7 +253,7 @@ def _execute(
             from orchestration.cli.execute import execute
 
             selected = selection()
-        outcome = execute(screen, home, settings.now, selected, full=full)
+        outcome = execute(screen, home, settings.now, selected, extraction=extraction)
     if show:
         from orchestration.cli import summary
 

@@ -1,7 +1,8 @@
 """Start a run from the command line, follow it, and end honestly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -21,17 +22,20 @@ def execute(
     now: datetime | None,
     selection: Sequence[dg.AssetKey] | None,
     *,
-    full: bool = False,
+    extraction: Mapping[str, Any] | None = None,
 ) -> RunOutcome:
     """Run `selection` (None = everything) and show how it goes.
+
+    Args:
+        extraction: how the extractions of the selection are configured (`ExtractConfig`).
 
     Raises:
         LoyaltyError: a step failed; names the step and its reason.
     """
     ops_config = {
-        operation_name(program): {"config": {"full": True}}
+        operation_name(program): {"config": dict(extraction)}
         for program in programs()
-        if full and (selection is None or set(keys([program.source])) <= set(selection))
+        if extraction and (selection is None or set(keys([program.source])) <= set(selection))
     }
     with RunScreen(console) as screen:
         outcome = run_assets(home, screen.report, selection, ops_config, now)

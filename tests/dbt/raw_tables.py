@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 TEXT, INTEGER, MOMENT, NUMBER, FLAG = "varchar", "bigint", "timestamptz", "double", "boolean"
+MONEY = "decimal(18,2)"
 
 
 def _columns(text: str = "", **others: str) -> dict[str, str]:
@@ -29,6 +30,12 @@ _EXTRACTS = {
     "mode": TEXT,
     **_moments("started_at", "finished_at"),
     "row_count": INTEGER,
+}
+_QUARANTINE = {
+    "resource": TEXT,
+    "position": INTEGER,
+    **_columns("record_id column_name reason"),
+    "payload": "json",
 }
 _YOTPO_CUSTOMER = {
     **_columns("email_key email first_name last_name phone_number"),
@@ -106,6 +113,7 @@ RAW_TABLES: dict[str, dict[str, dict[str, str]]] = {
         },
         "points_settings": _columns("id points_label__one points_label__other"),
         "extracts": _EXTRACTS,
+        "quarantine": _QUARANTINE,
     },
     "raw_yotpo": {
         "customers": {**_YOTPO_CUSTOMER, "record_hash": TEXT},
@@ -117,6 +125,12 @@ RAW_TABLES: dict[str, dict[str, dict[str, str]]] = {
             "birthday_year": INTEGER,
             "referral_code": "json",
             "referral_link": "json",
+            "is_found": FLAG,
+            "credit_balance_amount": MONEY,
+        },
+        "customer_anniversaries": {
+            "email_key": TEXT,
+            **dict.fromkeys(("day", "month", "year"), INTEGER),
             "is_found": FLAG,
         },
         "history_items": {
@@ -167,6 +181,7 @@ RAW_TABLES: dict[str, dict[str, dict[str, str]]] = {
             "list_position": INTEGER,
         },
         "extracts": _EXTRACTS,
+        "quarantine": _QUARANTINE,
     },
 }
 

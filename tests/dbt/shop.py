@@ -7,6 +7,7 @@ become is said in the tests.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from tests.dbt.warehouse import Warehouse
@@ -301,6 +302,7 @@ def fill_shop(warehouse: Warehouse) -> None:
             "list_record_hash": "h1",
             "is_found": True,
             "credit_balance": "$4.55",
+            "credit_balance_amount": Decimal("4.55"),
             "birthday_month": 5,
             "birth_day": 8,
             "birthday_year": 1990,
@@ -308,6 +310,26 @@ def fill_shop(warehouse: Warehouse) -> None:
             "next_points_expire_on": "2027-01-31",
             "next_points_expire_amount": 55,
         },
+    )
+    warehouse.insert(
+        "raw_yotpo",
+        "customer_anniversaries",
+        {"email_key": "both@shop.test", "day": 29, "month": 2, "year": 2020, "is_found": True},
+        {"email_key": "left@shop.test", "day": None, "is_found": False},
+    )
+    unreadable = {
+        "resource": "customers",
+        "record_id": "101",
+        "column_name": "points_balance",
+        "reason": "expected a whole number, got text",
+        "payload": '{"id": 101, "email": "zero@shop.test", "points_balance": "many"}',
+    }
+    warehouse.insert(
+        "raw_smile",
+        "quarantine",
+        unreadable | {"position": 0, "extract_id": 0, "seen_at": "2026-11-01 05:00:00+00"},
+        unreadable | {"position": 0},
+        unreadable | {"position": 1, "record_id": "102"},
     )
     item = {
         "email_key": "both@shop.test",

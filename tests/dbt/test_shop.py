@@ -28,7 +28,7 @@ def test_a_build_without_any_row_succeeds_and_makes_every_table(empty_warehouse:
         "select table_schema || '.' || table_name as name from information_schema.tables "
         "where table_schema in ('marts', 'activation', 'sync')"
     )
-    assert len(tables) == 14
+    assert len(tables) == 15
     assert empty_warehouse.rows("select * from activation.sync_klaviyo__profiles") == []
 
 
@@ -287,6 +287,43 @@ def test_the_ledger_audit_lists_members_whose_history_is_known_and_does_not_tie(
     assert differences["111"] == 2
     # of the Yotpo members only one has had the details read, and that one ties
     assert shop.rows("select * from marts.audit_points_ledger where program = 'yotpo'") == []
+
+
+def test_values_set_aside_are_counted_without_the_records_they_came_in(shop: Warehouse) -> None:
+    assert shop.rows("select * from marts.audit_quarantined_values") == [
+        {
+            "program": "smile",
+            "resource": "customers",
+            "column_name": "points_balance",
+            "reason": "expected a whole number, got text",
+            "value_count": 3,
+            "record_count": 2,
+            "first_seen_at": datetime.fromisoformat("2026-11-01 05:00:00"),
+            "last_seen_at": datetime.fromisoformat("2026-11-21 05:00:00"),
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "said"), [("2026-11-29 04:59:59", "WARN 1"), ("2026-11-29 05:00:00", "PASS")]
+)
+def test_the_check_of_values_set_aside_falls_silent_when_a_week_brought_none(
+    shop: Warehouse, now: str, said: str
+) -> None:
+    output = shop.dbt(
+        "test", "--select", "audit_quarantined_values,test_name:assert_no_rows_since", now=now
+    )
+    assert f"{said} assert_no_rows_since_audit_quarantined_values" in output
+
+
+def test_an_anniversary_is_known_where_the_vendor_was_asked_and_knew_one(shop: Warehouse) -> None:
+    rows = shop.rows(
+        "select email, anniversary_day, anniversary_month, anniversary_year from marts.dim_members "
+        "where anniversary_day is not null or anniversary_month is not null"
+    )
+    assert [tuple(row.values()) for row in rows] == [("both@shop.test", 29, 2, 2020)]
+    money = shop.row("select credit_balance_amount from staging.stg_yotpo__customer_details")
+    assert money == {"credit_balance_amount": Decimal("4.55")}
 
 
 def test_earning_rules_say_what_is_earned_and_end_with_their_date(shop: Warehouse) -> None:

@@ -178,14 +178,38 @@ class Oracle:
         lists = self._full_lists(vendor, resource)
         return not lists or row["extract_id"] >= lists[-1]["extract_id"]
 
-    def _gone_since(self, vendor: Mapping[str, list[Row]], row: Row) -> datetime | None:
-        """Start of the first complete list after the one that last showed the row."""
-        later = [
+    def _missed_by(
+        self, vendor: Mapping[str, list[Row]], row: Row, resource: str = "customers"
+    ) -> Row | None:
+        """The first complete list after the extraction that last showed the row."""
+        later = (
             entry
-            for entry in self._full_lists(vendor, "customers")
+            for entry in self._full_lists(vendor, resource)
             if entry["extract_id"] > row["extract_id"]
-        ]
-        return later[0]["started_at"] if later else None
+        )
+        return next(later, None)
+
+    def _gone_since(
+        self, vendor: Mapping[str, list[Row]], row: Row, resource: str = "customers"
+    ) -> datetime | None:
+        missed = self._missed_by(vendor, row, resource)
+        return None if missed is None else missed["started_at"]
+
+    def _ledger_row_gone_since(self, entry: Row) -> datetime | None:
+        """Null also where the customer was not listed again after the list without the row."""
+        missed = self._missed_by(self.smile, entry, "points_transactions")
+        customer = self._smile_customers.get(entry["customer_id"])
+        went_together = (
+            missed is not None
+            and customer is not None
+            and self._missed_by(self.smile, customer) is not None
+            and customer["extract_id"] <= missed["extract_id"]
+        )
+        return None if missed is None or went_together else missed["started_at"]
+
+    @cached_property
+    def _smile_customers(self) -> dict[str, Row]:
+        return {row["id"]: row for row in self.smile["customers"]}
 
     # --- texts
 
@@ -226,6 +250,12 @@ class Oracle:
         return {row["email_key"]: row for row in self.yotpo["customer_details"]}
 
     @cached_property
+    def _anniversaries(self) -> dict[str, Row]:
+        """By member; of those whom Yotpo knows one of."""
+        rows = self.yotpo["customer_anniversaries"]
+        return {row["email_key"]: row for row in rows if row["is_found"]}
+
+    @cached_property
     def yotpo_history(self) -> dict[str, list[Row]]:
         """Items of the newest reading; of a member who is not found any more the last ones."""
         found: dict[str, list[Row]] = {}
@@ -248,6 +278,7 @@ class Oracle:
                 "occurred_at": entry["created_at"],
                 "is_order_earn": bool(order),
                 "coupon_code": None,
+                "deleted_at": self._ledger_row_gone_since(entry),
             }
         for email, items in self.yotpo_history.items():
             for item in items:
@@ -269,14 +300,17 @@ class Oracle:
                     "coupon_code": status
                     if redeemed and word not in ("redeemed", "donation")
                     else None,
+                    "deleted_at": None,
                 }
         return rows
 
     @cached_property
     def _movements(self) -> dict[Key, list[Row]]:
+        """What counts of the ledger, by member."""
         found: dict[Key, list[Row]] = {}
         for (program, _), row in self.ledger.items():
-            found.setdefault((program, row["member_id"]), []).append(row)
+            if row["deleted_at"] is None:
+                found.setdefault((program, row["member_id"]), []).append(row)
         return found
 
     @cached_property
@@ -284,11 +318,17 @@ class Oracle:
         """Status per Smile coupon; Yotpo's codes by member and code."""
         rows: dict[Key, Row] = {}
         for entry in self.smile["reward_fulfillments"]:
-            expired = entry["expires_at"] is not None and entry["expires_at"] <= self.now
+            gone = self._gone_since(self.smile, entry, "reward_fulfillments")
+            ends = entry["expires_at"]
+            expired = ends is not None and ends <= self.now
             if entry["fulfillment_status"] != "issued":
                 status = entry["fulfillment_status"]
+                if gone is not None and status == "pending":
+                    status = "cancelled"
             elif entry["usage_status"] == "used":
                 status = "used"
+            elif gone is not None and (ends is None or ends > gone):
+                status = "cancelled"
             elif expired:
                 status = "expired"
             else:
@@ -298,12 +338,14 @@ class Oracle:
                 "expires_at": entry["expires_at"],
                 "issued_at": entry["created_at"],
                 "used_at": entry["used_at"],
+                "deleted_at": gone,
             }
         for (program, _), row in self.ledger.items():
             if row["coupon_code"] is not None:
                 rows[program, row["member_id"], row["coupon_code"], ""] = {
                     "status": "untracked",
                     "expires_at": None,
+                    "deleted_at": None,
                 }
         return rows
 
@@ -501,6 +543,7 @@ class Oracle:
             "birth_year": None if year == 1004 else year,
             "birth_month": month,
             "birth_day": day,
+            **_anniversary(None),
             "joined_at": row["created_at"],
             "last_activity_at": _newest(moved),
             "points_expire_at": None,
@@ -571,6 +614,7 @@ class Oracle:
             "birth_year": row.get("birthday_year"),
             "birth_month": row["birthday_month"],
             "birth_day": row["birth_day"],
+            **_anniversary(self._anniversaries.get(key)),
             "joined_at": joined,
             "last_activity_at": max(
                 filter(None, (_newest(moved), row["last_seen_at"])), default=None
@@ -1033,6 +1077,13 @@ def _opted_in(text: str | None) -> datetime | None:
 
 def _midnight(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time())
+
+
+def _anniversary(row: Row | None) -> Row:
+    return {
+        f"anniversary_{part}": None if row is None else row[part]
+        for part in ("day", "month", "year")
+    }
 
 
 def _birthday(facts: Row) -> date | None:

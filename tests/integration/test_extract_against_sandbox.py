@@ -5,6 +5,7 @@ balances, and what a habit or a fault changes on the way must not change how man
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from dlt_sources import smile, yotpo
-from dlt_sources.history import read_known_hashes, read_watermarks
-from dlt_sources.pipeline import build_pipeline, extract_and_normalize, load
+from dlt_sources import extraction, smile, yotpo
+from dlt_sources.history import read_history
+from dlt_sources.loading import load
+from dlt_sources.pipeline import build_pipeline
+from dlt_sources.spool import Spool
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from vendor_http import ApiClient, ConfigurationError, VendorUnavailableError
@@ -50,24 +53,33 @@ def client(shop: RunningSandbox, vendor: str, **changed: str) -> ApiClient:
 
 
 def extract(shop: RunningSandbox, vendor: str, home: Path, **options: Any) -> Mapping[str, int]:
-    """Read a vendor into dlt's folder; rows per table."""
-    shared: dict[str, Any] = {
-        "program": vendor, "clock": shop.control.now, "extract_id": time.time_ns(),
-    }  # fmt: skip
-    warehouse = home / "warehouse.duckdb"
+    """Read a vendor into the spool; rows per table."""
+    history = read_history(home / "warehouse.duckdb", vendor, vendor)
     with client(shop, vendor, **options) as reader:
         if vendor == "smile":
-            known = read_watermarks(warehouse, vendor)
-            source = smile.smile_source(reader, watermarks=lambda: known, **shared)
+            source = smile.smile_source(reader, history=history)
         else:
-            hashes = read_known_hashes(warehouse, vendor)
-            source = yotpo.yotpo_source(reader, known_hashes=lambda: hashes, **shared)
-        return extract_and_normalize(build_pipeline(vendor, warehouse, home / "dlt"), source)
+            source = yotpo.yotpo_source(reader, history=history)
+        spool = extraction.extract(
+            source,
+            home / "spool" / vendor,
+            program=vendor,
+            extract_id=time.time_ns(),
+            clock=shop.control.now,
+            present=history.present,
+        )
+    rows: Counter[str] = Counter()
+    for file in spool.files():
+        rows[file.table] += file.row_count
+    return rows
 
 
 def run(shop: RunningSandbox, vendor: str, home: Path) -> Mapping[str, int]:
-    extract(shop, vendor, home)
-    return load(build_pipeline(vendor, home / "warehouse.duckdb", home / "dlt"))
+    rows = extract(shop, vendor, home)
+    tables = tuple((smile.TABLES if vendor == "smile" else yotpo.TABLES).values())
+    pipeline = build_pipeline(vendor, home / "warehouse.duckdb", home / "dlt")
+    load(pipeline, tables, Spool.find(home / "spool" / vendor))
+    return rows
 
 
 def ask(home: Path, query: str) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from loyalty_fakes import Record, Warehouse
 
 from dlt_sources import smile
 from dlt_sources.errors import UnexpectedAnswerError
-from dlt_sources.history import read_watermarks
+from dlt_sources.history import read_history
 from vendor_http import ConfigurationError
 
 PATH = "/smile/points_transactions"
@@ -118,14 +118,14 @@ def test_the_watermark_is_never_later_than_the_start_of_the_walk(warehouse: Ware
     """A row behind the walk may change while it is under way; the next run must still see it."""
     warehouse.fake.records[PATH] = [transaction(1, "2999-01-01T00:00:00.000Z")]
     warehouse.run("smile")
-    watermark = read_watermarks(warehouse.file, "smile")["points_transactions"]
+    watermark = read_history(warehouse.file, "smile", "smile").watermarks["points_transactions"]
     assert abs(watermark - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_a_full_run_sweeps_the_incremental_lists_too(warehouse: Warehouse) -> None:
     warehouse.fake.records[PATH] = [transaction(1)]
     warehouse.run("smile")
-    warehouse.run("smile", full=True)
+    warehouse.run("smile", reach="full")
     assert all("updated_at_min" not in entry for entry in warehouse.fake.parameters(PATH))
     modes = warehouse.rows(
         "select mode from raw_smile.extracts where resource = 'points_transactions'"
@@ -184,15 +184,21 @@ def test_a_value_that_does_not_fit_is_quarantined_once_per_run_and_the_rest_load
 def test_a_wrong_key_names_the_variable_and_nothing_is_loaded(warehouse: Warehouse) -> None:
     warehouse.fake.answers["/smile/earning_rules"] = lambda _: (401, {"error": {}})
     with pytest.raises(ConfigurationError, match="SMILE_API_KEY"):
-        warehouse.extract("smile")
-    assert warehouse.load("smile") == {}
+        warehouse.run("smile")
+    assert not warehouse.file.exists()
 
 
-def test_progress_is_reported_per_table(warehouse: Warehouse) -> None:
+def test_progress_is_told_per_page_with_what_to_expect(warehouse: Warehouse) -> None:
     warehouse.fake.records[PATH] = [transaction(n) for n in range(1, 6)]
-    heard: dict[str, int] = {}
-    warehouse.run("smile", report=lambda table, rows: heard.update({table: rows}))
-    assert heard == {"points_transactions": 5}
+    heard: dict[str, list[tuple[int, int, int | None]]] = {}
+
+    def hear(chain: str, rows: int, pages: int, expected: int | None) -> None:
+        heard.setdefault(chain, []).append((rows, pages, expected))
+
+    warehouse.run("smile", observer=hear)
+    assert heard["points_transactions"] == [(3, 1, None), (5, 2, None)]
+    warehouse.run("smile", observer=hear, reach="full")
+    assert heard["points_transactions"][2:] == [(3, 1, 5), (5, 2, 5)]
 
 
 def test_declared_tables_cover_what_dbt_reads() -> None:

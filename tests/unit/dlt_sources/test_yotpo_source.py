@@ -4,11 +4,12 @@ import logging
 import time
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from loyalty_fakes import Answer, Record, Warehouse
 
 from dlt_sources.errors import UnexpectedAnswerError
-from dlt_sources.history import read_known_hashes
+from dlt_sources.history import MEMBERS_SCHEMA, History
 from dlt_sources.yotpo import members
 from vendor_http import VendorUnavailableError
 
@@ -98,7 +99,10 @@ def test_a_member_who_comes_back_is_new(warehouse: Warehouse) -> None:
     shop(warehouse, "Ava")
     member = warehouse.fake.records[WALK].pop()
     details = warehouse.fake.details.pop("ava@shop.invalid")
-    warehouse.run("yotpo", known_hashes=lambda: {"ava@shop.invalid": "old"})
+    known = pa.Table.from_pylist(
+        [{"email_key": "ava@shop.invalid", "record_hash": "old"}], schema=MEMBERS_SCHEMA
+    )
+    warehouse.run("yotpo", history=History(members=known))
     warehouse.fake.records[WALK] = [member]
     warehouse.fake.details["ava@shop.invalid"] = details
     warehouse.run("yotpo")
@@ -113,7 +117,7 @@ def test_two_identical_history_items_stay_two_and_a_second_read_adds_none(
     query = "select history_item_id, occurrence, points from raw_yotpo.history_items order by all"
     before = warehouse.rows(query)
     assert sorted((row[1], row[2]) for row in before) == [(1, 5), (1, 7), (2, 5)]
-    warehouse.run("yotpo", full=True)
+    warehouse.run("yotpo", reach="full")
     assert warehouse.rows(query) == before
 
 
@@ -194,20 +198,12 @@ def test_tiers_keep_their_place_in_the_list(warehouse: Warehouse) -> None:
     ) == [("9", 1, "1.5"), ("4", 2, None)]
 
 
-def test_a_limit_on_details_leaves_the_rest_for_the_next_run(warehouse: Warehouse) -> None:
-    shop(warehouse, "Ava", "Bo", "Cy")
-    warehouse.run("yotpo", detail_limit=2)
-    assert len(read_known_hashes(warehouse.file, "yotpo")) == 2
-    warehouse.run("yotpo", detail_limit=2)
-    assert len(read_known_hashes(warehouse.file, "yotpo")) == 3
-
-
 def test_details_that_are_no_customer_stop_the_run(warehouse: Warehouse) -> None:
     shop(warehouse, "Ava")
     warehouse.fake.answers[DETAILS] = lambda _: (200, [1])
     with pytest.raises(UnexpectedAnswerError, match="customer_details"):
-        warehouse.extract("yotpo")
-    assert warehouse.load("yotpo") == {}
+        warehouse.run("yotpo")
+    assert not warehouse.file.exists()
 
 
 def test_no_email_and_no_key_is_in_any_log_or_error(
@@ -221,7 +217,7 @@ def test_no_email_and_no_key_is_in_any_log_or_error(
     assert len(asked(warehouse)) == 2
     warehouse.fake.answers[DETAILS] = lambda _: (500, {"error": "ava@shop.invalid"})
     with pytest.raises(VendorUnavailableError) as failure:
-        warehouse.extract("yotpo", full=True)
+        warehouse.extract("yotpo", reach="full")
     shown = f"{failure.value!s} {failure.value!r} {caplog.text}".lower()
     assert "shop.invalid" not in shown
     assert "x-api-key" not in shown
