@@ -89,6 +89,28 @@
     )
 {%- endmacro %}
 
+{#-
+    When records were gone: per extraction that last showed some of them, the first complete list of the resource after
+    it, which no longer did. Rows join it on program and extract_id; one that finds nothing is still there. It goes by
+    extraction, of which there are few, so that millions of rows are not compared with every list that ever was.
+-#}
+{% macro missed_by_lists(relation, resource, extract_id='extract_id') -%}
+    (
+        select
+            shown.program,
+            shown.extract_id,
+            lists.extract_id as list_extract_id,
+            lists.started_at as deleted_at
+        from (select distinct program, {{ extract_id }} as extract_id from {{ relation }}) as shown
+        inner join {{ ref('int_loyalty__extracts_ordered') }} as lists
+            on
+                shown.program = lists.program
+                and lists.resource = '{{ resource }}'
+                and shown.extract_id < lists.extract_id
+                and shown.extract_id >= lists.previous_extract_id
+    )
+{%- endmacro %}
+
 {#- A decimal as people write it: 5, not 5.00; 2.5, not 2.50. -#}
 {% macro plain_number(column) -%}
     {{ regexp_replace_all(regexp_replace_all('cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')', '([.][0-9]*[1-9])0+$', '\\\\1'), '[.]0+$', '') }}

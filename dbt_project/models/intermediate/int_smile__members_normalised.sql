@@ -2,11 +2,6 @@ with customers as (
     select * from {{ ref('stg_smile__customers') }}
 ),
 
-full_lists as (
-    select * from {{ ref('int_loyalty__extracts_ordered') }}
-    where resource = 'customers'
-),
-
 known_ledgers as (
     select distinct program
     from {{ ref('int_loyalty__extracts_ordered') }}
@@ -14,17 +9,8 @@ known_ledgers as (
 ),
 
 -- a customer whom the next complete list no longer showed is gone since that list
-vanished as (
-    select
-        customers.program,
-        customers.customer_id,
-        full_lists.started_at as deleted_at
-    from customers
-    inner join full_lists
-        on
-            customers.program = full_lists.program
-            and customers.extract_id < full_lists.extract_id
-            and customers.extract_id >= full_lists.previous_extract_id
+missed as (
+    select * from {{ missed_by_lists(ref('stg_smile__customers'), 'customers') }}
 ),
 
 -- the period in which the present tier has been seen without a break
@@ -84,15 +70,19 @@ select
     cast(null as timestamp) as vendor_points_expire_at,
     cast(null as bigint) as vendor_points_expiring,
     true as is_expiry_configured_here,
-    vanished.customer_id is not null as is_deleted,
-    vanished.deleted_at,
+    cast(null as integer) as anniversary_day,
+    cast(null as integer) as anniversary_month,
+    cast(null as integer) as anniversary_year,
+    missed.extract_id is not null as is_deleted,
+    missed.deleted_at,
+    customers.extract_id as last_extract_id,
     customers.updated_at,
     known_ledgers.program is not null as is_history_known
 from customers
-left join vanished
+left join missed
     on
-        customers.program = vanished.program
-        and customers.customer_id = vanished.customer_id
+        customers.program = missed.program
+        and customers.extract_id = missed.extract_id
 left join tier_periods
     on
         customers.program = tier_periods.program

@@ -6,24 +6,12 @@ with customers as (
     select * from {{ ref('int_yotpo__customers_merged') }}
 ),
 
-full_lists as (
-    select * from {{ ref('int_loyalty__extracts_ordered') }}
-    where resource = 'customers'
+missed as (
+    select * from {{ missed_by_lists(ref('int_yotpo__customers_merged'), 'customers', 'listed_extract_id') }}
 ),
 
--- absent from a complete walk, and answered 404 when asked for by name
-vanished as (
-    select
-        customers.program,
-        customers.email_key,
-        full_lists.started_at as deleted_at
-    from customers
-    inner join full_lists
-        on
-            customers.program = full_lists.program
-            and customers.listed_extract_id < full_lists.extract_id
-            and customers.listed_extract_id >= full_lists.previous_extract_id
-    where customers.is_found = false
+anniversaries as (
+    select * from {{ ref('stg_yotpo__customer_anniversaries') }}
 ),
 
 oldest_items as (
@@ -82,15 +70,24 @@ select
         case when customers.points_expire_at is not null then customers.points_balance end
     ) as vendor_points_expiring,
     false as is_expiry_configured_here,
-    vanished.email_key is not null as is_deleted,
-    vanished.deleted_at,
+    cast(anniversaries.anniversary_day as integer) as anniversary_day,
+    cast(anniversaries.anniversary_month as integer) as anniversary_month,
+    cast(anniversaries.anniversary_year as integer) as anniversary_year,
+    missed.extract_id is not null as is_deleted,
+    missed.deleted_at,
     customers.last_seen_at as updated_at,
     customers.is_history_known
 from customers
-left join vanished
+-- absent from a complete walk, and answered 404 when asked for by name
+left join missed
     on
-        customers.program = vanished.program
-        and customers.email_key = vanished.email_key
+        customers.program = missed.program
+        and customers.listed_extract_id = missed.extract_id
+        and customers.is_found = false
+left join anniversaries
+    on
+        customers.program = anniversaries.program
+        and customers.email_key = anniversaries.email_key
 left join oldest_items
     on
         customers.program = oldest_items.program

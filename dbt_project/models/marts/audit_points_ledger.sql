@@ -14,6 +14,7 @@ ledger as (
         member_id,
         cast(sum(points_change) as bigint) as ledger_points
     from {{ ref('fct_points_transactions') }}
+    where deleted_at is null
     group by program, member_id
 )
 

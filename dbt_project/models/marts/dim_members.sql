@@ -20,6 +20,7 @@ ledger as (
         -sum(case when transaction_kind = 'redeem' then points_change else 0 end) as points_redeemed,
         max(case when transaction_kind in ('earn', 'redeem') then occurred_at end) as last_movement_at
     from {{ ref('fct_points_transactions') }}
+    where deleted_at is null
     group by program, member_id
 ),
 
@@ -81,6 +82,9 @@ select
     members.birth_month,
     members.birth_day,
     members.birth_year,
+    members.anniversary_day,
+    members.anniversary_month,
+    members.anniversary_year,
     members.vendor_joined_at as joined_at,
     members.last_activity_at,
     members.points_expire_at,

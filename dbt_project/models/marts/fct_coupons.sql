@@ -2,6 +2,10 @@ with texts as (
     select * from {{ ref('int_loyalty__reward_texts_valued') }}
 ),
 
+missed as (
+    select * from {{ missed_by_lists(ref('stg_smile__reward_fulfillments'), 'reward_fulfillments') }}
+),
+
 smile as (
     select
         fulfillments.program,
@@ -10,11 +14,14 @@ smile as (
         fulfillments.code,
         fulfillments.name as coupon_name,
         case
-            when fulfillments.fulfillment_status in ('pending', 'cancelled', 'failed')
-                then fulfillments.fulfillment_status
+            when fulfillments.fulfillment_status in ('cancelled', 'failed') then fulfillments.fulfillment_status
             -- a state that is not known to be "issued" is not shown as a coupon that can be used
-            when coalesce(fulfillments.fulfillment_status, '') <> 'issued' then 'pending'
+            when coalesce(fulfillments.fulfillment_status, '') <> 'issued'
+                then case when missed.deleted_at is null then 'pending' else 'cancelled' end
             when fulfillments.usage_status = 'used' then 'used'
+            -- what the vendor took back did not expire later; what had expired before stays so
+            when missed.deleted_at is not null and coalesce(fulfillments.expires_at > missed.deleted_at, true)
+                then 'cancelled'
             when fulfillments.expires_at <= {{ loyalty_now() }} then 'expired'
             when coalesce(fulfillments.usage_status, '') <> 'unused' then 'untracked'
             else 'usable'
@@ -22,9 +29,14 @@ smile as (
         fulfillments.created_at as issued_at,
         fulfillments.expires_at,
         fulfillments.used_at,
+        missed.deleted_at,
         case when texts.discount_type = 'fixed_amount' then texts.discount_value end as value_amount
     from {{ ref('stg_smile__reward_fulfillments') }} as fulfillments
     left join texts on fulfillments.name = texts.reward_text
+    left join missed
+        on
+            fulfillments.program = missed.program
+            and fulfillments.extract_id = missed.extract_id
 ),
 
 -- the code of a Yotpo redemption; whether it was used, and until when it can be, no list tells
@@ -62,6 +74,7 @@ yotpo as (
         codes.issued_at,
         cast(null as timestamp) as expires_at,
         cast(null as timestamp) as used_at,
+        cast(null as timestamp) as deleted_at,
         yotpo_values.value_amount
     from yotpo_codes as codes
     left join yotpo_values
@@ -87,5 +100,6 @@ select
     expires_at,
     used_at,
     cast(value_amount as decimal(18, 2)) as value_amount,
-    {{ currency_of('program') }} as currency
+    {{ currency_of('program') }} as currency,
+    deleted_at
 from final

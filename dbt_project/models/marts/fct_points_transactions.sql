@@ -2,6 +2,14 @@ with descriptions as (
     select * from {{ ref('int_loyalty__descriptions_classified') }}
 ),
 
+missed as (
+    select * from {{ missed_by_lists(ref('stg_smile__points_transactions'), 'points_transactions') }}
+),
+
+members as (
+    select * from {{ ref('int_smile__members_normalised') }}
+),
+
 smile as (
     select
         transactions.program,
@@ -16,8 +24,22 @@ smile as (
         transactions.created_at as occurred_at,
         coalesce(descriptions.is_order_earn, false) as is_order_earn,
         cast(null as {{ dbt.type_string() }}) as coupon_code,
-        descriptions.transaction_kind is not null as is_kind_known
+        descriptions.transaction_kind is not null as is_kind_known,
+        -- whoever vanished took the rows along: they only count as gone if the customer was listed after them
+        case
+            when not coalesce(members.is_deleted, false) or members.last_extract_id > missed.list_extract_id
+                then missed.deleted_at
+        end as deleted_at
     from {{ ref('stg_smile__points_transactions') }} as transactions
+    left join missed
+        on
+            transactions.program = missed.program
+            and transactions.extract_id = missed.extract_id
+    left join members
+        on
+            transactions.program = members.program
+            and transactions.customer_id = members.member_id
+            and missed.extract_id is not null
     left join descriptions
         on
             descriptions.vendor = 'smile'
@@ -45,7 +67,9 @@ yotpo as (
         items.coupon_code,
         descriptions.transaction_kind is not null
         or items.status_class in ('redemption', 'redemption_without_code')
-        or (items.has_order and items.points_change > 0) as is_kind_known
+        or (items.has_order and items.points_change > 0) as is_kind_known,
+        -- a member's history is replaced as a whole: what is gone is not in it any more
+        cast(null as timestamp) as deleted_at
     from {{ ref('int_yotpo__history_items_parsed') }} as items
     left join descriptions
         on
@@ -70,5 +94,6 @@ select
     occurred_at,
     is_order_earn,
     coupon_code,
-    is_kind_known
+    is_kind_known,
+    deleted_at
 from final

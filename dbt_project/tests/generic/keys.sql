@@ -37,3 +37,9 @@
 {% test assert_no_rows(model) %}
     select * from {{ model }}
 {% endtest %}
+
+{#- The same for a list that keeps what is over: only what was seen in the last days counts. -#}
+{% test assert_no_rows_since(model, column, days) %}
+    select * from {{ model }}
+    where {{ column }} > {{ dbt.dateadd('day', -days, loyalty_now()) }}
+{% endtest %}

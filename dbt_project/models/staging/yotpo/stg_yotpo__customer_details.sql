@@ -32,6 +32,7 @@ select
     vip_tier_upgrade_requirements,
     list_record_hash,
     credit_balance,
+    credit_balance_amount,
     credit_balance_in_customer_currency,
     next_points_expire_on,
     next_points_expire_amount,
