@@ -1,8 +1,9 @@
 """Writes the generated documents, or with --check fails when one is not current.
 
 One fact in one place: settings are described in `orchestration/settings.py`, tables and properties
-in the dbt models, the record of deliveries in `reverse_etl/ledger_words.py`. `.env.example` and
-docs/reference/*.md are made from them.
+in the dbt models, raw tables in `dlt_sources/*/resources.py`, the record of deliveries in
+`reverse_etl/ledger_words.py`. `.env.example`, docs/reference/*.md and the tables in the READMEs of
+the sources are made from them.
 """
 
 import json
@@ -17,6 +18,9 @@ from typing import Any
 
 import duckdb
 
+import dlt_sources.smile as smile
+import dlt_sources.yotpo as yotpo
+from dlt_sources.declarations import CursorPaging, Listing, NumberedPaging, Table
 from orchestration.dbt import PROJECT_FOLDER
 from orchestration.settings import ENVIRONMENT_ONLY, Settings, variable_names
 from reverse_etl.ledger import Ledger
@@ -36,6 +40,8 @@ FAMILIES = {
     "vendor": "Vendor-named properties: exactly as the vendor's own integration names them. "
     "`LOYALTY_VENDOR_PROPERTIES=off` leaves them to the vendor.",
 }
+TABLES_BEGIN = "<!-- tables: made by `make docs` from resources.py -->"
+TABLES_END = "<!-- end of tables -->"
 PREFIXES = ("dim_", "fct_", "kpi_", "hub_", "audit_")  # the order in which analysts meet them
 
 
@@ -48,7 +54,41 @@ def documents() -> dict[Path, str]:
         reference / "settings.md": _settings(),
         reference / "tables.md": _tables(manifest),
         reference / "properties.md": _properties(manifest),
+        **{
+            path: _with_tables(path.read_text(), vendor)
+            for vendor in (smile, yotpo)
+            if (path := ROOT / "dlt_sources" / vendor.DATASET.removeprefix("raw_") / "README.md")
+        },
     }
+
+
+def _with_tables(page: str, vendor: Any) -> str:
+    """A source's README with its table of raw tables as declared."""
+    listings: dict[str, Listing] = {each.table.name: each for each in vendor.RESOURCES}
+    lines = ["| table | one row is | read from | paging | key | moves on by |", "|" + "---|" * 6]
+    for table in vendor.TABLES.values():
+        lines.append(_source_row(table, listings.get(table.name)))
+    start, _, rest = page.partition(f"{TABLES_BEGIN}\n")
+    _, _, end = rest.partition(TABLES_END)
+    return f"{start}{TABLES_BEGIN}\n" + "\n".join(lines) + f"\n{TABLES_END}{end}"
+
+
+def _source_row(table: Table, listing: Listing | None) -> str:
+    paging, moves = "–", "–"
+    origin = "each member's details" if table.evidence else "this product"
+    if listing is not None:
+        origin = f"`GET {listing.path}`"
+        moves = f"`{listing.since_parameter}`" if listing.since_parameter else "whole each time"
+        match listing.paging:
+            case CursorPaging(size=size):
+                paging = f"cursor, {size} a page"
+            case NumberedPaging(size=size):
+                paging = f"numbered, {size} a page"
+            case _:
+                paging = "one answer"
+    grain = f"[{table.grain}]({table.evidence})" if table.evidence else table.grain
+    key = ", ".join(f"`{name}`" for name in (*table.key, *table.identity))
+    return f"| `{table.name}` | {grain} | {origin} | {paging} | {key} | {moves} |"
 
 
 def _sections() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:

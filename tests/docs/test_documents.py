@@ -24,10 +24,11 @@ WRITTEN = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(ROOT.glob("*/README.md")),
+    *sorted(ROOT.glob("dlt_sources/*/README.md")),
 ]
 BY_HAND = [path for path in WRITTEN if "reference" not in path.parts]
 # Switches of the tests themselves; no settings of the product.
-OF_THE_TESTS = {"LOYALTY_REQUIRE_BROWSER"}
+OF_THE_TESTS = {"LOYALTY_REQUIRE_BROWSER", "LOYALTY_WRITE_FAULT_TABLE"}
 COMMANDS = typer.main.get_command(app)
 assert isinstance(COMMANDS, click.Group) or hasattr(COMMANDS, "commands")
 
