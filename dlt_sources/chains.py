@@ -6,31 +6,16 @@ a batch -> `coercion.to_arrow` -> `spool.ChainStore.commit`, with the position a
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dlt_sources.coercion import Rejection, to_arrow
-from dlt_sources.declarations import EXTRACTS, QUARANTINE, Listing, Table
-from dlt_sources.errors import ImplausibleListingError
+from dlt_sources.declarations import EXTRACTS, QUARANTINE, Table
 from dlt_sources.extraction import Extraction
-from dlt_sources.paging import pages
-from vendor_http import ApiClient, RequestRefusedError
-
-# Statuses with which a vendor may refuse a position that grew old; which one is undocumented.
-_STALE_POSITION = frozenset({400, 404, 410, 422})
-# Fewer rows than this may vanish at once without a question: catalogues are short.
-_JUDGED_FROM_ROWS = 5
-# A full listing shorter than this share of what was there is not believed.
-LEAST_SHARE = 0.5
-_PAGES_AHEAD = 2
-
-T = TypeVar("T")
 
 
 class Chain:
@@ -230,106 +215,3 @@ class Chain:
         ]
         self._store.state.rejection_count += len(rows)
         return to_arrow(rows, QUARANTINE, self._stamps).rows
-
-
-def read_listing(
-    extraction: Extraction,
-    client: ApiClient,
-    listing: Listing,
-    *,
-    since: datetime | None = None,
-    look_back: timedelta = timedelta(),
-    prepare: Callable[[list[Any]], list[Any]] = list,
-    is_complete: bool = True,
-) -> None:
-    """Read one listing to its end, from wherever an earlier process came to.
-
-    Args:
-        since: read what changed after this moment only; None = everything.
-        look_back: how much earlier than `since` the vendor is asked for.
-        prepare: a page's records with the columns that are ours.
-        is_complete: false where a listing without filter still shows a part only.
-    """
-    column = "updated_at" if listing.since_parameter else None
-    chain = Chain(extraction, listing.table.name, column)
-    if chain.is_finished:
-        return
-    chain.begin("full" if since is None and is_complete else "incremental", since)
-    filters: dict[str, Any] = {}
-    if chain.since is not None and listing.since_parameter is not None:
-        start = (chain.since - look_back).isoformat(timespec="milliseconds")
-        filters = {listing.since_parameter: start.replace("+00:00", "Z")}
-    while not chain.is_at_end:
-        try:
-            for page in read_ahead(pages(client, listing, filters, chain.position)):
-                chain.add(listing.table, prepare(page.records))
-                chain.moved(page.position)
-                if extraction.stopped.is_set() and page.position is not None:
-                    chain.commit()
-                    return
-        except RequestRefusedError as refused:
-            is_stale = refused.status in _STALE_POSITION and chain.position is not None
-            if not is_stale or chain.restart_count:
-                chain.commit()
-                raise
-            chain.restart()
-        except Exception:
-            chain.commit()
-            raise
-    if chain.is_full and not listing.single:
-        judge_length(extraction, chain, client.vendor)
-    chain.finish()
-
-
-def judge_length(extraction: Extraction, chain: Chain, vendor: str) -> None:
-    """Refuse a full listing that is implausibly short.
-
-    Raises:
-        ImplausibleListingError: nothing of the chain is kept, so that the next run asks anew.
-    """
-    chain.commit()
-    before = extraction.present.get(chain.name, 0)
-    if extraction.allow_shrink or before < _JUDGED_FROM_ROWS:
-        return
-    if chain.row_count < before * LEAST_SHARE:
-        found = chain.row_count
-        chain.restart()
-        raise ImplausibleListingError(
-            f"{vendor}: {chain.name}: the whole list came back with {found:,} rows, where "
-            f"{before:,} were known. Believing it would mark {before - found:,} of them as "
-            "deleted, so nothing of this run was loaded. Run again later; if the list is "
-            "true, run once with --allow-shrink"
-        )
-
-
-def read_ahead(walk: Iterator[T]) -> Iterator[T]:
-    """The items of `walk`, fetched by a thread while the caller works on those before."""
-    with ThreadPoolExecutor(1) as pool:
-        ahead: deque[Future[T | None]] = deque(
-            pool.submit(next, walk, None) for _ in range(_PAGES_AHEAD)
-        )
-        try:
-            while (item := ahead.popleft().result()) is not None:
-                ahead.append(pool.submit(next, walk, None))
-                yield item
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def in_order(
-    pool: ThreadPoolExecutor, ask: Callable[[T], Any], items: Iterable[T], ahead: int
-) -> Iterator[tuple[T, Any]]:
-    """Each item with its answer, in order, with `ahead` of them asked for at any time."""
-    waiting: deque[tuple[T, Future[Any]]] = deque()
-    try:
-        for item in items:
-            waiting.append((item, pool.submit(ask, item)))
-            if len(waiting) >= ahead:
-                first, answer = waiting.popleft()
-                yield first, answer.result()
-        while waiting:
-            first, answer = waiting.popleft()
-            yield first, answer.result()
-    finally:
-        for _, answer in waiting:
-            answer.cancel()

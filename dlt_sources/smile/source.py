@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from dlt_sources.chains import read_listing
 from dlt_sources.declarations import Listing
 from dlt_sources.extraction import Extraction, Source
 from dlt_sources.history import History
+from dlt_sources.listings import read_listing
 from dlt_sources.smile.resources import CUSTOMERS, POINTS_SETTINGS, RESOURCES, TABLES
 from dlt_sources.spool import Reach
 from vendor_http import ApiClient

@@ -14,11 +14,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dlt_sources.chains import LEAST_SHARE, Chain, in_order
+from dlt_sources.ahead import in_order
+from dlt_sources.chains import Chain
 from dlt_sources.coercion import Rejection
 from dlt_sources.declarations import Table
 from dlt_sources.errors import ImplausibleListingError, UnexpectedAnswerError
 from dlt_sources.extraction import Extraction
+from dlt_sources.listings import JUDGED_FROM_ROWS, LEAST_SHARE
 from dlt_sources.paging import ask
 from dlt_sources.spool import SpoolFile
 from dlt_sources.yotpo import members
@@ -38,7 +40,6 @@ _NOT_FOUND = 404
 # One address that Yotpo does not take is that member's trouble; so many in a row are ours.
 _MOST_REFUSED_IN_A_ROW = 20
 _REFUSALS = (400, 422)
-_JUDGED_FROM_MEMBERS = 5
 
 # How the anniversary is asked for: the only listing of it says that its parameter travels in the
 # body of a GET, which many servers ignore.
@@ -150,7 +151,7 @@ def _wanted(
 
 
 def _judge_absent(extraction: Extraction, client: ApiClient, absent: int, known: int) -> None:
-    if extraction.allow_shrink or known < _JUDGED_FROM_MEMBERS:
+    if extraction.allow_shrink or known < JUDGED_FROM_ROWS:
         return
     if known - absent < known * LEAST_SHARE:
         Chain(extraction, CUSTOMERS.name).restart()

@@ -8,10 +8,10 @@ and `details` asks for those who changed. Data flow: page -> `customers` rows ->
 from functools import partial
 from typing import Any, Literal
 
-from dlt_sources.chains import read_listing
 from dlt_sources.declarations import Listing
 from dlt_sources.extraction import Extraction, Source
 from dlt_sources.history import History
+from dlt_sources.listings import read_listing
 from dlt_sources.spool import Reach
 from dlt_sources.yotpo import members
 from dlt_sources.yotpo.details import Anniversaries, read_details

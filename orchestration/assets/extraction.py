@@ -120,7 +120,7 @@ def summary(done: Extracted, dataset: str) -> str:
     )
     set_aside = sum(each.quarantined for each in changes)
     if set_aside:
-        text += f"; {set_aside:,} values did not fit and are in {dataset}.quarantine"
+        text += f"; values that did not fit and are in {dataset}.quarantine: {set_aside:,}"
     return text + ("; continued what was interrupted" if done.is_continued else "")
 
 

@@ -1,0 +1,43 @@
+"""Asking ahead: the next answers are fetched while those before are worked on."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+_PAGES_AHEAD = 2
+
+T = TypeVar("T")
+
+
+def read_ahead(walk: Iterator[T]) -> Iterator[T]:
+    """The items of `walk`, fetched by a thread while the caller works on those before."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead: deque[Future[T | None]] = deque(
+            pool.submit(next, walk, None) for _ in range(_PAGES_AHEAD)
+        )
+        try:
+            while (item := ahead.popleft().result()) is not None:
+                ahead.append(pool.submit(next, walk, None))
+                yield item
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_order(
+    pool: ThreadPoolExecutor, ask: Callable[[T], Any], items: Iterable[T], ahead: int
+) -> Iterator[tuple[T, Any]]:
+    """Each item with its answer, in order, with `ahead` of them asked for at any time."""
+    waiting: deque[tuple[T, Future[Any]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(ask, item)))
+            if len(waiting) >= ahead:
+                first, answer = waiting.popleft()
+                yield first, answer.result()
+        while waiting:
+            first, answer = waiting.popleft()
+            yield first, answer.result()
+    finally:
+        for _, answer in waiting:
+            answer.cancel()
