@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from orchestration.home import Home
+from orchestration.orphans import end_with_parent
 from orchestration.programs import clock
 from orchestration.settings import Settings, load_settings
 from vendor_http import LoyaltyError
@@ -31,6 +32,7 @@ class LoyaltyResource(dg.ConfigurableResource[None]):
 
     def step(self, context: dg.AssetExecutionContext) -> Step:
         """Settings, home and clock of the run this step belongs to."""
+        end_with_parent()
         settings = load_settings()
         home = Home(settings.home)
         home.prepare()

@@ -75,7 +75,8 @@ def extract(
     client = source_client(program, settings)
     if client is not None:
         claim(home, program.source, settings.base_url(program.source))
-    with exclusive(home, f"extract_{program.name}", f"{program.name}'s extraction", _WAIT_SECONDS):
+    name, what = f"extract_{program.name}", f"{program.name}'s extraction"
+    with exclusive(home, name, what, _WAIT_SECONDS, say):
         try:
             run = _Run(program, settings, home, now, say, client, allow_shrink)
             done = run.once(reach)

@@ -6,8 +6,7 @@ DuckDB's own lock instead: that is probed with bounded retries and then reported
 """
 
 import logging
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from orchestration.home import Home
 from vendor_http import LoyaltyError
 
 SLOT_WAIT_SECONDS = 30 * 60  # the longest build or load that a run waits for
+_QUIET_WAIT_SECONDS = 1.0  # two steps that meet for a moment are not worth a word
 FOREIGN_WAIT_SECONDS = 60  # somebody looking into the build file; then the run says who
 
 _log = logging.getLogger(__name__)
@@ -48,20 +48,34 @@ def writer_slot(
 
 
 @contextmanager
-def exclusive(home: Home, name: str, what: str, wait_seconds: float) -> Iterator[None]:
-    """Let one process at a time do `name`; the lock falls with the process that held it."""
-    started = time.monotonic()
+def exclusive(
+    home: Home,
+    name: str,
+    what: str,
+    wait_seconds: float,
+    say: Callable[[str], None] = _log.info,
+) -> Iterator[None]:
+    """Let one process at a time do `name`; the lock falls with the process that held it.
+
+    Args:
+        say: told when there is somebody to wait for.
+    """
+    lock = FileLock(home.lock(name))
     try:
-        with FileLock(home.lock(name), timeout=wait_seconds):
-            waited = time.monotonic() - started
-            if waited > 1:
-                _log.info("waited %.0f s for %s", waited, what)
-            yield
+        try:
+            lock.acquire(timeout=min(_QUIET_WAIT_SECONDS, wait_seconds))
+        except Timeout:
+            say(f"waiting for {what}, which another run is using")
+            lock.acquire(timeout=max(0.0, wait_seconds - _QUIET_WAIT_SECONDS))
     except Timeout:
         raise SlotTakenError(
             f"{what} was in use by another run for {wait_seconds:.0f} s; "
             "let that run end, or stop it, and run again"
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _wait_for_foreigners(warehouse: Path, seconds: float) -> None:

@@ -25,6 +25,8 @@ STEP_TITLES = {
     "klaviyo__profiles": "Sync Klaviyo",
     "rule__subscribers": "Sync Rule",
 }
+# Where lines stay (a log, a pipe), progress is worth one so often.
+_LINE_EVERY_SECONDS = 20.0
 # Steps that know how far they are begin their report with it; the others' bars only pulse.
 _FAR = re.compile(r"([\d,]+) of ([\d,]+) ")
 _MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]–[/]"}
@@ -50,6 +52,7 @@ class RunScreen:
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._last_text: dict[str, str] = {}
+        self._printed: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -91,6 +94,9 @@ class RunScreen:
         if state == "started":
             self._started[step] = time.monotonic()
             self._console.print(f"  {title} …", highlight=False)
+            self._printed[step] = time.monotonic()
+        elif state == "progress" and self._is_due(step):
+            self._console.print(f"  {title:<18} {escape(text)}", highlight=False, soft_wrap=True)
         elif state in _MARKS:
             seconds = time.monotonic() - self._started.get(step, time.monotonic())
             said = text or self._last_text.get(step, "")
@@ -99,3 +105,10 @@ class RunScreen:
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def _is_due(self, step: str) -> bool:
+        now = time.monotonic()
+        if now - self._printed.get(step, now) < _LINE_EVERY_SECONDS:
+            return False
+        self._printed[step] = now
+        return True
