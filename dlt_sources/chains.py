@@ -153,11 +153,6 @@ class Chain:
         self._recent = (set(), set())
         self._store.restart()
 
-    @property
-    def restart_count(self) -> int:
-        """How often it began anew."""
-        return self._store.state.restart_count
-
     def _fresh(self, table: Table, rows: pa.Table) -> pa.Table:
         """Rows whose key did not come in this chunk or the one before.
 

@@ -51,6 +51,7 @@ def read_listing(
     if chain.since is not None and listing.since_parameter is not None:
         start = (chain.since - look_back).isoformat(timespec="milliseconds")
         filters = {listing.since_parameter: start.replace("+00:00", "Z")}
+    may_begin_anew = True  # once per run: a position of an earlier run may be old each time
     while not chain.is_at_end:
         try:
             for page in read_ahead(pages(client, listing, filters, chain.position)):
@@ -61,9 +62,10 @@ def read_listing(
                     return
         except RequestRefusedError as refused:
             is_stale = refused.status in _STALE_POSITION and chain.position is not None
-            if not is_stale or chain.restart_count:
+            if not is_stale or not may_begin_anew:
                 chain.commit()
                 raise
+            may_begin_anew = False
             chain.restart()
         except Exception:
             chain.commit()

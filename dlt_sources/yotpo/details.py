@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from dlt_sources.ahead import in_order
 from dlt_sources.chains import Chain
 from dlt_sources.coercion import Rejection
-from dlt_sources.declarations import Table
+from dlt_sources.declarations import QUARANTINE, Table
 from dlt_sources.errors import ImplausibleListingError, UnexpectedAnswerError
 from dlt_sources.extraction import Extraction
 from dlt_sources.listings import JUDGED_FROM_ROWS, LEAST_SHARE
@@ -80,8 +80,13 @@ _WANTED = """
         union all
         -- Yotpo takes an e-mail in any case, so the key will do
         select email_key, email_key, record_hash, false from absent where $is_complete
+    ),
+    asked as (
+        select email_key from done
+        union all
+        select record_id as email_key from refused
     )
-    select * from wanted anti join done using (email_key) order by is_walked desc, email_key
+    select * from wanted anti join asked using (email_key) order by is_walked desc, email_key
 """
 _ABSENT = """
     select count(*) from known where email_key not in (select email_key from walk)
@@ -136,11 +141,11 @@ def _wanted(
 ) -> pa.Table:
     columns = ("email_key", "email", "record_hash", "last_seen_at")
     walk = _columns(extraction.store(CUSTOMERS.name).files(), CUSTOMERS, columns)
-    done = _columns(
-        extraction.store(CUSTOMER_DETAILS.name).files(), CUSTOMER_DETAILS, ("email_key",)
-    )
+    committed = extraction.store(CUSTOMER_DETAILS.name).files()
+    done = _columns(committed, CUSTOMER_DETAILS, ("email_key",))
+    refused = _columns(committed, QUARANTINE, ("record_id",))
     with duckdb.connect() as connection:
-        for name, rows in (("walk", walk), ("done", done), ("known", known)):
+        for name, rows in (("walk", walk), ("done", done), ("refused", refused), ("known", known)):
             connection.register(name, rows)
         if is_complete:
             ((absent,),) = connection.execute(_ABSENT).fetchall()
