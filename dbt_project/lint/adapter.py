@@ -13,4 +13,6 @@ def dispatch(name: str, _package: str | None = None) -> Callable[..., str]:
     """A stand-in for the engine's version: `iso_text('at')` becomes `iso_text(at)`."""
     if name == "regexp_replace_all":  # its pattern comes without quotes
         return lambda column, *_pattern: f"{name}({column})"
+    if name == "json_list":  # an order is no argument
+        return lambda expression, order_by: f"{name}({expression} order by {order_by})"
     return lambda *arguments: f"{name}({', '.join(str(argument) for argument in arguments)})"

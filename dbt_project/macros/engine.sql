@@ -106,6 +106,67 @@
     cast([] as varchar[])
 {%- endmacro %}
 
+{#- List with every text prefixed, in the same order. -#}
+{% macro list_prefixed(column, prefix) -%}
+    {{ adapter.dispatch('list_prefixed', 'loyalty')(column, prefix) }}
+{%- endmacro %}
+{% macro duckdb__list_prefixed(column, prefix) -%}
+    list_transform({{ column }}, lambda item: '{{ prefix }}' || item)
+{%- endmacro %}
+
+{#- Two lists, one after the other. -#}
+{% macro list_joined(first, second) -%}
+    {{ adapter.dispatch('list_joined', 'loyalty')(first, second) }}
+{%- endmacro %}
+{% macro duckdb__list_joined(first, second) -%}
+    list_concat({{ first }}, {{ second }})
+{%- endmacro %}
+
+{#- One row per element of the list; none for an empty one. Only as a column of a select. -#}
+{% macro list_exploded(column) -%}
+    {{ adapter.dispatch('list_exploded', 'loyalty')(column) }}
+{%- endmacro %}
+{% macro duckdb__list_exploded(column) -%}
+    unnest({{ column }})
+{%- endmacro %}
+
+{#- Aggregate: a set of whole numbers from 0 to 120, small enough to keep one per member. -#}
+{% macro number_set(expression) -%}
+    {{ adapter.dispatch('number_set', 'loyalty')(expression) }}
+{%- endmacro %}
+{% macro duckdb__number_set(expression) -%}
+    bit_or(case when {{ expression }} between 0 and 120 then cast(1 as hugeint) << ({{ expression }}) end)
+{%- endmacro %}
+
+{#- Is any number from `low` to `high` (0 to 120) in the set? No number is in a set that is null. -#}
+{% macro number_set_has(column, low, high) -%}
+    {{ adapter.dispatch('number_set_has', 'loyalty')(column, low, high) }}
+{%- endmacro %}
+{% macro duckdb__number_set_has(column, low, high) -%}
+    coalesce(({{ column }} >> ({{ low }})) & ((cast(1 as hugeint) << (({{ high }}) - ({{ low }}) + 1)) - 1) <> 0, false)
+{%- endmacro %}
+
+{#- Aggregate: the smallest value that at least this share of the values does not exceed. -#}
+{% macro percentile(expression, share) -%}
+    {{ adapter.dispatch('percentile', 'loyalty')(expression, share) }}
+{%- endmacro %}
+{% macro duckdb__percentile(expression, share) -%}
+    quantile_disc({{ expression }}, {{ share }})
+{%- endmacro %}
+
+{#- Relation with one row per day (or month) from one date to another, both included: column `on_date`. -#}
+{% macro date_series(first, last, part='day') -%}
+    {{ adapter.dispatch('date_series', 'loyalty')(first, last, part) }}
+{%- endmacro %}
+{% macro duckdb__date_series(first, last, part) -%}
+    (
+        select cast(series.moment as date) as on_date
+        from generate_series(
+            cast({{ first }} as timestamp), cast({{ last }} as timestamp), interval 1 {{ part }}
+        ) as series (moment)
+    )
+{%- endmacro %}
+
 {#- Aggregate: the value of the row whose keys come first, compared one after the other, ascending. -#}
 {% macro first_by(expression, keys) -%}
     {{ adapter.dispatch('first_by', 'loyalty')(expression, keys) }}
@@ -152,4 +213,35 @@
 {%- endmacro %}
 {% macro duckdb__all_but(relation, column) -%}
     {{ relation }}.* exclude ({{ column }})
+{%- endmacro %}
+
+{#- Aggregate: JSON array of JSON values in an order. -#}
+{% macro json_list(expression, order_by) -%}
+    {{ adapter.dispatch('json_list', 'loyalty')(expression, order_by) }}
+{%- endmacro %}
+{% macro duckdb__json_list(expression, order_by) -%}
+    to_json(list({{ expression }} order by {{ order_by }}))
+{%- endmacro %}
+
+{% macro empty_json_list() -%}
+    {{ adapter.dispatch('empty_json_list', 'loyalty')() }}
+{%- endmacro %}
+{% macro duckdb__empty_json_list() -%}
+    cast('[]' as json)
+{%- endmacro %}
+
+{#- Does the list hold the value? -#}
+{% macro list_holds(list_column, value) -%}
+    {{ adapter.dispatch('list_holds', 'loyalty')(list_column, value) }}
+{%- endmacro %}
+{% macro duckdb__list_holds(list_column, value) -%}
+    list_contains({{ list_column }}, {{ value }})
+{%- endmacro %}
+
+{#- Number of elements of a list. -#}
+{% macro list_length(list_column) -%}
+    {{ adapter.dispatch('list_length', 'loyalty')(list_column) }}
+{%- endmacro %}
+{% macro duckdb__list_length(list_column) -%}
+    len({{ list_column }})
 {%- endmacro %}

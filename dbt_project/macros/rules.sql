@@ -48,6 +48,11 @@
     )
 {%- endmacro %}
 
+{#- Share of a whole, to the nearest 0.0001; null of nothing. For counts that are compared, not for progress to a goal. -#}
+{% macro share_of(part, whole) -%}
+    cast(cast({{ part }} as decimal(18, 6)) / nullif({{ whole }}, 0) as decimal(5, 4))
+{%- endmacro %}
+
 {#- Whole cents -> currency units, exact. -#}
 {% macro cents_to_units(column) -%}
     cast(cast({{ column }} as decimal(18, 0)) * cast(0.01 as decimal(3, 2)) as decimal(18, 2))
@@ -119,4 +124,9 @@
 {#- Part of a tag: lower case, every run of anything but letters and digits becomes one hyphen, none at the ends. -#}
 {% macro slug(column) -%}
     {{ regexp_replace_all(regexp_replace_all('lower(' ~ column ~ ')', '[^\\p{L}\\p{N}]+', '-'), '^-|-$', '') }}
+{%- endmacro %}
+
+{#- The order of rewards that a member can have, best first; of int_loyalty__rewards_ranked and the eligibility. -#}
+{% macro best_reward_order(rewards='rewards', eligibility='eligibility') -%}
+    {{ return([rewards ~ '.priority', '-' ~ eligibility ~ '.affordable_points', rewards ~ '.tie_order']) }}
 {%- endmacro %}

@@ -26,8 +26,8 @@ select
     discount_type,
     discount_value,
     is_active,
-    -- a reward that ended was seen for the last time before it ended: its end is dated by the clock
-    case when is_active then seen_at else {{ loyalty_now() }} end as seen_at
+    -- a reward that ended was seen for the last time before it ended: its end is dated by the list without it
+    case when is_active then seen_at else coalesce(ended_at, {{ loyalty_now() }}) end as seen_at
 from {{ ref('int_loyalty__rewards_unioned') }}
 
 {% endsnapshot %}

@@ -7,7 +7,7 @@
     'referral_url', 'birth_month', 'birth_day', 'birth_year', 'anniversary_day', 'anniversary_month', 'anniversary_year',
     'vendor_joined_at', 'last_seen_at',
     'vendor_points_expire_at', 'vendor_points_expiring', 'is_expiry_configured_here', 'is_deleted', 'deleted_at',
-    'updated_at', 'is_history_known',
+    'updated_at', 'is_history_known', 'seen_at',
 ] %}
 
 {% for vendor in ['smile', 'yotpo'] -%}

@@ -1,7 +1,7 @@
 {#- Best, next and all available rewards of each member, in the order of the rules; one pass over the eligibility. -#}
 {{ config(materialized='table') }}
 
-{%- set best_order = ['rewards.priority', '-eligibility.affordable_points', 'rewards.tie_order'] %}
+{%- set best_order = best_reward_order() %}
 {%- set next_order = ['eligibility.points_needed', '-rewards.price_points', 'rewards.tie_order'] %}
 
 with eligibility as (

@@ -4,7 +4,7 @@
 {%- set columns = [
     'program', 'reward_id', 'reward_name', 'description', 'image_url', 'exchange_type', 'points_price',
     'variable_min_points', 'variable_max_points', 'variable_step_points', 'variable_step_value', 'discount_type',
-    'discount_value', 'is_purchasable', 'is_active', 'seen_at',
+    'discount_value', 'is_purchasable', 'is_active', 'seen_at', 'ended_at',
 ] %}
 
 with rewards as (

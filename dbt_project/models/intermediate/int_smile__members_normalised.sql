@@ -77,7 +77,8 @@ select
     missed.deleted_at,
     customers.extract_id as last_extract_id,
     customers.updated_at,
-    known_ledgers.program is not null as is_history_known
+    known_ledgers.program is not null as is_history_known,
+    customers.seen_at
 from customers
 left join missed
     on

@@ -7,6 +7,11 @@ newest as (
     where resource = 'points_products' and is_newest
 ),
 
+-- a reward that ended is dated by the complete list that no longer had it
+missed as (
+    select * from {{ missed_by_lists(ref('stg_smile__points_products'), 'points_products') }}
+),
+
 texts as (
     select * from {{ ref('int_loyalty__reward_texts_valued') }}
 ),
@@ -15,9 +20,14 @@ typed as (
     select
         products.*,
         coalesce(products.exchange_type = 'variable', false) as is_variable,
-        products.extract_id >= coalesce(newest.extract_id, products.extract_id) as is_active
+        products.extract_id >= coalesce(newest.extract_id, products.extract_id) as is_active,
+        missed.deleted_at as ended_at
     from products
     left join newest on products.program = newest.program
+    left join missed
+        on
+            products.program = missed.program
+            and products.extract_id = missed.extract_id
 )
 
 select
@@ -41,6 +51,7 @@ select
     case when not typed.is_variable then texts.discount_value end as discount_value,
     true as is_purchasable,
     typed.is_active,
-    typed.seen_at
+    typed.seen_at,
+    typed.ended_at
 from typed
 left join texts on typed.reward_name = texts.reward_text

@@ -7,12 +7,22 @@ newest as (
     where resource = 'vip_tiers' and is_newest
 ),
 
+-- a tier that ended is dated by the complete list that no longer had it
+missed as (
+    select * from {{ missed_by_lists(ref('stg_smile__vip_tiers'), 'vip_tiers') }}
+),
+
 marked as (
     select
         tiers.*,
-        tiers.extract_id >= coalesce(newest.extract_id, tiers.extract_id) as is_active
+        tiers.extract_id >= coalesce(newest.extract_id, tiers.extract_id) as is_active,
+        coalesce(missed.deleted_at, tiers.seen_at) as state_seen_at
     from tiers
     left join newest on tiers.program = newest.program
+    left join missed
+        on
+            tiers.program = missed.program
+            and tiers.extract_id = missed.extract_id
 )
 
 select
@@ -33,5 +43,6 @@ select
     cast(null as decimal(9, 4)) as points_multiplier,
     {{ to_json_value('perks') }} as perks,
     {{ to_json_value('entry_rewards') }} as entry_rewards,
-    is_active
+    is_active,
+    state_seen_at
 from marked

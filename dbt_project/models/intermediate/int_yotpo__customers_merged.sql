@@ -30,6 +30,8 @@ select
     customers.program,
     customers.email_key,
     customers.extract_id as listed_extract_id,
+    -- list and single record are read one after the other: what is known is known since the later reading
+    greatest(customers.seen_at, coalesce(details.seen_at, customers.seen_at)) as seen_at,
     {%- for column in shared_columns %}
     case
         when details.is_current then details.{{ column }}

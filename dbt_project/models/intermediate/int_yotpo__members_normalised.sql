@@ -76,7 +76,8 @@ select
     missed.extract_id is not null as is_deleted,
     missed.deleted_at,
     customers.last_seen_at as updated_at,
-    customers.is_history_known
+    customers.is_history_known,
+    customers.seen_at
 from customers
 -- absent from a complete walk, and answered 404 when asked for by name
 left join missed

@@ -7,13 +7,23 @@ newest as (
     where resource = 'redemption_options' and is_newest
 ),
 
+-- a reward that ended is dated by the complete list that no longer had it
+missed as (
+    select * from {{ missed_by_lists(ref('stg_yotpo__redemption_options'), 'redemption_options') }}
+),
+
 typed as (
     select
         options.*,
         coalesce(options.discount_type = 'variable', false) as is_variable,
-        options.extract_id >= coalesce(newest.extract_id, options.extract_id) as is_active
+        options.extract_id >= coalesce(newest.extract_id, options.extract_id) as is_active,
+        missed.deleted_at as ended_at
     from options
     left join newest on options.program = newest.program
+    left join missed
+        on
+            options.program = missed.program
+            and options.extract_id = missed.extract_id
 )
 
 select
@@ -54,5 +64,6 @@ select
         else coalesce(amount, 0) > 0
     end as is_purchasable,
     is_active,
-    seen_at
+    seen_at,
+    ended_at
 from typed

@@ -7,6 +7,11 @@ newest as (
     where resource = 'vip_tiers' and is_newest
 ),
 
+-- a tier that ended is dated by the complete list that no longer had it
+missed as (
+    select * from {{ missed_by_lists(ref('stg_yotpo__vip_tiers'), 'vip_tiers') }}
+),
+
 counted as (
     select
         tiers.*,
@@ -20,9 +25,14 @@ counted as (
         coalesce({{ try_cast(json_text(kind ~ '_threshold', key), 'bigint') }}, 0) as {{ kind }}_{{ name }},
         {%- endfor %}
         {%- endfor %}
-        tiers.extract_id >= coalesce(newest.extract_id, tiers.extract_id) as is_active
+        tiers.extract_id >= coalesce(newest.extract_id, tiers.extract_id) as is_active,
+        coalesce(missed.deleted_at, tiers.seen_at) as state_seen_at
     from tiers
     left join newest on tiers.program = newest.program
+    left join missed
+        on
+            tiers.program = missed.program
+            and tiers.extract_id = missed.extract_id
 ),
 
 based as (
@@ -108,6 +118,7 @@ select
     {{ to_json_value("null") }} as perks,
     {{ json_object_of({'points': 'points_reward', 'coupon': 'coupon_reward'}) }} as entry_rewards,
     is_active,
+    state_seen_at,
     {%- for kind in ['entry', 'retain'] %}
     {{ kind }}_points,
     {{ kind }}_amount_cents,
