@@ -21,6 +21,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from dlt_sources.declarations import EXTRACTS, MONEY_PRECISION, MONEY_SCALE, Column, Table
 from dlt_sources.extraction import find_unfinished
+from dlt_sources.packages import begin_anew
 from dlt_sources.pipeline import explained
 from dlt_sources.spool import Reach, Spool, SpoolFile
 
@@ -84,6 +85,8 @@ def load_pending(pipeline: dlt.Pipeline) -> Mapping[str, int]:
     """Merge packages that are written and not yet loaded, oldest first; rows per table."""
     try:
         pipeline.normalize()  # what a process extracted completely, but did not finish
+        for load_id in pipeline.list_normalized_load_packages():
+            begin_anew(Path(pipeline.get_load_package_info(load_id).package_path))
         rows = pending_rows(pipeline)
         if rows or pipeline.list_normalized_load_packages():
             pipeline.load()

@@ -36,6 +36,7 @@ from vendor_http import ApiClient
 Record = dict[str, Any]
 Answer = Callable[[Mapping[str, str]], tuple[int, Any]]
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
+FAST = 1_000_000
 
 
 @dataclass
@@ -48,8 +49,20 @@ class FakeVendors:
     details: dict[str, Record] = field(default_factory=dict)
     anniversaries: dict[str, Record] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    heard: Callable[[str], None] = lambda path: None
     end_of_list: str | None = ""
     base_url: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that point the product at the fake."""
+        return {
+            "SMILE_API_KEY": "api_secret",
+            "SMILE_BASE_URL": f"{self.base_url}/smile",
+            "YOTPO_GUID": "guid",
+            "YOTPO_API_KEY": "secret",
+            "YOTPO_BASE_URL": f"{self.base_url}/yotpo",
+        }
 
     def parameters(self, path: str) -> list[dict[str, str]]:
         """What was asked of one path, in order."""
@@ -57,6 +70,7 @@ class FakeVendors:
 
     def answer(self, path: str, parameters: dict[str, str]) -> tuple[int, Any]:
         self.asked.append((path, parameters))
+        self.heard(path)
         if path in self.answers:
             return self.answers[path](parameters)
         vendor, _, name = path.strip("/").partition("/")
@@ -134,6 +148,25 @@ def running_fake() -> Iterator[FakeVendors]:
     thread.join(timeout=10)
 
 
+def vendor_client(vendor: str, environment: Mapping[str, str]) -> ApiClient:
+    """A client at its own speed for the addresses and keys in `environment`."""
+    if vendor == "smile":
+        return smile.client(environment["SMILE_API_KEY"], environment["SMILE_BASE_URL"], FAST)
+    return yotpo.client(
+        environment["YOTPO_GUID"], environment["YOTPO_API_KEY"], environment["YOTPO_BASE_URL"], FAST
+    )
+
+
+def vendor_source(vendor: str, client: ApiClient | None, **options: Any) -> Source:
+    if vendor == "smile":
+        return smile.smile_source(client, **options)
+    return yotpo.yotpo_source(client, **options)
+
+
+def vendor_tables(vendor: str) -> tuple[Table, ...]:
+    return tuple((smile.TABLES if vendor == "smile" else yotpo.TABLES).values())
+
+
 @dataclass
 class Warehouse:
     """One folder with a warehouse, and the runs that fill it."""
@@ -147,15 +180,11 @@ class Warehouse:
         return self.home / "warehouse.duckdb"
 
     def client(self, vendor: str) -> ApiClient:
-        if vendor == "smile":
-            return smile.client("api_secret", f"{self.fake.base_url}/smile", 100_000)
-        return yotpo.client("guid", "secret", f"{self.fake.base_url}/yotpo", 100_000)
+        return vendor_client(vendor, self.fake.environment)
 
     def source(self, vendor: str, client: ApiClient | None, **options: Any) -> Source:
         options.setdefault("history", read_history(self.file, vendor, vendor))
-        if vendor == "smile":
-            return smile.smile_source(client, **options)
-        return yotpo.yotpo_source(client, **options)
+        return vendor_source(vendor, client, **options)
 
     def spool(self, vendor: str) -> Path:
         return self.home / "spool" / vendor
@@ -197,7 +226,7 @@ class Warehouse:
         return build_pipeline(vendor, self.file, self.home / "dlt", program=program)
 
     def tables(self, vendor: str) -> tuple[Table, ...]:
-        return tuple((smile.TABLES if vendor == "smile" else yotpo.TABLES).values())
+        return vendor_tables(vendor)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.file), read_only=True) as connection:
