@@ -5,6 +5,7 @@ one line · 2 the command was not understood.
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -136,6 +137,27 @@ def plan(
 
     settings, home = _open()
     show_plans(console, settings, home, _known(destinations, ("klaviyo", "rule")), samples)
+
+
+@app.command()
+def simulate(
+    catalogue: Annotated[
+        Path | None, typer.Argument(help="the edited catalogue", show_default=False)
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="write the present catalogue, to be edited")
+    ] = None,
+) -> None:
+    """Show who gains and who loses rewards under an edited catalogue; changes nothing."""
+    from orchestration.cli import simulation
+
+    settings, home = _open()
+    if export is not None:
+        simulation.export(console, home, export)
+    if catalogue is not None:
+        simulation.show(console, settings, home, catalogue)
+    if export is None and catalogue is None:
+        raise LoyaltyError("Give the edited catalogue; `loyalty simulate --export rewards.csv`")
 
 
 @app.command()
