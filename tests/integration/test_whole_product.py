@@ -4,7 +4,10 @@ They tell one story in order: the first load, the same again, a day later, a mon
 """
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from orchestration.cli.summary import QUERIES
 from tests.integration.conftest import Shop
@@ -73,6 +76,42 @@ def test_a_balance_of_zero_arrives_as_zero(shop: Shop) -> None:
 
 def test_plain_data_started_no_automation_in_rule(shop: Shop) -> None:
     assert shop.sandbox.control.call("GET", "/rule/automations") == []
+
+
+def test_a_simulated_price_decides_as_the_real_one_would(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "rewards.csv"
+    shop.loyalty("simulate", "--export", str(file))
+    assert "best reward for 0 members" in shop.loyalty("simulate", str(file)).stdout
+    program, reward_id, price = shop.ask(
+        """
+        select program, reward_id, points_price from marts.dim_rewards
+        where is_active and is_buyable and exchange_type = 'fixed' order by points_price desc
+        """
+    )[0]
+    cheaper = price // 3
+    lines = file.read_text().splitlines()
+    edited = [
+        line.replace(f",{price},", f",{cheaper},") if line.startswith(f"{program},{reward_id},")
+        else line for line in lines
+    ]  # fmt: skip
+    assert edited != lines
+    file.write_text("\n".join(edited))
+    shop.loyalty("simulate", str(file))
+    newest = max((shop.home / "simulations").iterdir())
+    with duckdb.connect(str(newest), read_only=True) as connection:
+        told = connection.execute(
+            "select change, eligible_before_count, eligible_after_count, gains_count "
+            "from reward_changes where reward_id = ?", [reward_id],
+        ).fetchone()  # fmt: skip
+    before, after = shop.ask(
+        """
+        select count(*) filter (where points_balance >= ?), count(*) filter (where points_balance >= ?)
+        from marts.dim_members where membership = 'member' and not is_deleted and program = ?
+        """,
+        price, cheaper, program,
+    )[0]  # fmt: skip
+    assert told == ("changed", before, after, after - before)
+    assert after > before
 
 
 def test_the_same_again_sends_nothing(shop: Shop) -> None:
