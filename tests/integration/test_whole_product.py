@@ -105,7 +105,9 @@ def test_a_simulated_price_decides_as_the_real_one_would(shop: Shop, tmp_path: P
         ).fetchone()  # fmt: skip
     before, after = shop.ask(
         """
-        select count(*) filter (where points_balance >= ?), count(*) filter (where points_balance >= ?)
+        select
+            count(*) filter (where points_balance >= ?),
+            count(*) filter (where points_balance >= ?)
         from marts.dim_members where membership = 'member' and not is_deleted and program = ?
         """,
         price, cheaper, program,
