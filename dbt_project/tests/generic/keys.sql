@@ -12,8 +12,11 @@
         {%- endfor %}
 {% endtest %}
 
-{#- Rows that point at nothing: `columns` of this model as `to_columns` of another; null points nowhere and is fine. -#}
-{% test refers_to(model, to, columns, to_columns=none) %}
+{#-
+    Rows that point at nothing: `columns` of this model as `to_columns` of another; null points nowhere and is fine, and so
+    is what the condition `only` leaves out.
+-#}
+{% test refers_to(model, to, columns, to_columns=none, only=none) %}
     {%- set to_columns = to_columns or columns %}
     select {% for column in columns %}child.{{ column }}{% if not loop.last %}, {% endif %}{% endfor %}
     from {{ model }} as child
@@ -24,6 +27,9 @@
         {%- for column in columns %}
         and child.{{ column }} is not null
         {%- endfor %}
+        {%- if only %}
+        and {{ only }}
+        {%- endif %}
 {% endtest %}
 
 {#- Rows for which the condition is not true (null counts as not true). -#}
