@@ -49,7 +49,7 @@ class FakeVendors:
     details: dict[str, Record] = field(default_factory=dict)
     anniversaries: dict[str, Record] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    heard: Callable[[str], None] = lambda path: None
+    heard: Callable[[str], None] | None = None
     end_of_list: str | None = ""
     base_url: str = ""
 
@@ -70,7 +70,8 @@ class FakeVendors:
 
     def answer(self, path: str, parameters: dict[str, str]) -> tuple[int, Any]:
         self.asked.append((path, parameters))
-        self.heard(path)
+        if self.heard is not None:
+            self.heard(path)
         if path in self.answers:
             return self.answers[path](parameters)
         vendor, _, name = path.strip("/").partition("/")
@@ -122,9 +123,9 @@ class FakeVendors:
 
 
 @contextmanager
-def running_fake() -> Iterator[FakeVendors]:
+def running_fake(fake: FakeVendors | None = None) -> Iterator[FakeVendors]:
     """The fake on a free loopback port, in a thread of this process."""
-    fake = FakeVendors()
+    fake = fake or FakeVendors()
 
     def reply(request: Request) -> Response:
         status, body = fake.answer(request.url.path, dict(request.query_params))
