@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import yaml
 
 import dlt_sources.smile as smile
 import dlt_sources.yotpo as yotpo
@@ -146,6 +147,7 @@ def _settings_table(rows: list[tuple[str, str, str]]) -> str:
 
 def _tables(manifest: Mapping[str, Any]) -> str:
     keys = _keys(manifest)
+    questions = _questions()
     entries = [
         (
             f"{node['schema']}.{node['name']}",
@@ -157,7 +159,7 @@ def _tables(manifest: Mapping[str, Any]) -> str:
     ]
     entries += _delivery_tables()
     parts = [
-        NOTE.format(source="the models' yml files"),
+        NOTE.format(source="the models' yml files and docs/questions"),
         "# Published tables\n\nIn `published/loyalty.duckdb`. Times are UTC; all ids are text; a "
         "ratio of 1 is 100 %. `program` is `smile` or `yotpo`. The same words are comments in the "
         "file itself. What the vendors receive is in schema `activation`: see "
@@ -172,7 +174,19 @@ def _tables(manifest: Mapping[str, Any]) -> str:
             parts.append(f"Key: {', '.join(f'`{column}`' for column in key)}.\n\n")
         parts.append("| column | type | meaning |\n|---|---|---|\n")
         parts += [f"| `{column}` | {kind} | {text} |\n" for column, kind, text in columns]
+        for question in questions.get(name.removeprefix("marts."), []):
+            sql = question["sql"].rstrip()
+            parts.append(f"\n{question['question']}\n\n```sql\n{sql}\n```\n")
     return "".join(parts)
+
+
+def _questions() -> dict[str, list[dict[str, str]]]:
+    """Business questions by model."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for file in sorted((ROOT / "docs" / "questions").glob("*.yml")):
+        for question in yaml.safe_load(file.read_text()):
+            found.setdefault(question["model"], []).append(question)
+    return found
 
 
 def _keys(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
