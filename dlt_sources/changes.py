@@ -4,7 +4,7 @@ Compares the committed files of a spool with the raw tables before they are merg
 comparison is of keys and of hashes of the declared columns, never of row order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,10 @@ import duckdb
 from dlt_sources.declarations import EXTRACTS, QUARANTINE, Table
 from dlt_sources.pipeline import LOAD_MEMORY
 from dlt_sources.spool import Spool, SpoolFile
+
+# Rows compared at once: so many keys with two hashes each fit well into the memory of a load, and
+# larger tables are compared in parts, so that memory does not grow with them.
+_PART_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -93,24 +97,55 @@ def _changes(
         rows = sum(file.row_count for file in files)
         deleted = _listed(connection, table, stored, program) if stored and is_full else 0
         return Changes(new=rows, deleted=deleted, quarantined=quarantined)
+    incoming_rows = sum(file.row_count for file in files)
+    stored_rows = _count(connection, stored) if is_full else 0
+    parts = 1 + max(incoming_rows, stored_rows) // _PART_ROWS
+    has = _column_names(connection, stored)
+    query = _comparison(table, files, stored, has, is_full=is_full, parts=parts)
+    found = Changes(quarantined=quarantined)
+    for part in range(parts):
+        row = connection.execute(query, {"program": program, "part": part}).fetchall()[0]
+        found += Changes(*row)
+    return found
+
+
+def _comparison(
+    table: Table,
+    files: Sequence[SpoolFile],
+    stored: str,
+    has: Collection[str],
+    *,
+    is_full: bool,
+    parts: int,
+) -> str:
+    """SQL that counts one part of a table as new, changed, unchanged and deleted.
+
+    Groups of rows stay together: parts are made of `Table.key`.
+
+    Args:
+        has: the columns that the stored table has.
+    """
     identity = (*table.key, *table.identity)
-    keys = ", ".join(f'"{name}"' for name in identity)
-    content = [f'"{each.name}"::varchar' for each in table.columns if each.name not in identity]
-    hashed = f"any_value(hash({', '.join(content)}))" if content else "hash(0)"
+    group, keys = _names(table.key), _names(identity)
+    columns = [each.name for each in table.columns if each.name not in identity]
+    in_part = f"hash({group}) % {parts} = $part" if parts > 1 else "$part = 0"
     if table.replaces:  # the rest of a group whose newer state has come
-        is_gone = f"{keys.split(', ')[0]} in (select {keys.split(', ')[0]} from incoming)"
+        is_gone = f"{_names(table.key[:1])} in (select {_names(table.key[:1])} from incoming)"
     else:
         is_gone = f"{is_full} and held.extract_id >= {_newest_full(table, stored)}"
-    query = f"""
+    # What a partial list does not show is not looked at, unless its group came.
+    looked_at = "" if is_full else f"semi join incoming using ({group})"
+    return f"""
         with incoming as (
-            select {keys}, {hashed} as content
+            select {keys}, {_hashed(columns, columns)} as content
             from read_parquet({_list(files)}, union_by_name = true)
+            where {in_part}
             group by {keys}
         ),
         held as (
-            select {keys}, {hashed} as content, max(extract_id) as extract_id
-            from {stored}
-            where program = $program
+            select {keys}, {_hashed(columns, has)} as content, max(extract_id) as extract_id
+            from {stored} {looked_at}
+            where program = $program and {in_part}
             group by {keys}
         )
         select
@@ -120,10 +155,25 @@ def _changes(
             count(*) filter (where incoming.content is null and {is_gone})
         from incoming full join held using ({keys})
     """
-    ((new, changed, unchanged, deleted),) = connection.execute(
-        query, {"program": program}
-    ).fetchall()
-    return Changes(new, changed, unchanged, deleted, quarantined)
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, stored: str) -> int:
+    ((rows,),) = connection.execute(f"select count(*) from {stored}").fetchall()
+    return int(rows)
+
+
+def _hashed(columns: Sequence[str], present: Collection[str]) -> str:
+    """One hash of a row's values; a column that a table does not have yet counts as null."""
+    values = [f'"{name}"::varchar' if name in present else "null::varchar" for name in columns]
+    return f"any_value(hash({', '.join(values)}))" if values else "hash(0)"
+
+
+def _column_names(connection: duckdb.DuckDBPyConnection, stored: str) -> frozenset[str]:
+    return frozenset(row[0] for row in connection.execute(f"describe {stored}").fetchall())
 
 
 def _newest_full(table: Table, stored: str) -> str:

@@ -22,7 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt_sources.declarations import EXTRACTS, MONEY_PRECISION, MONEY_SCALE, Column, Table
 from dlt_sources.extraction import find_unfinished
 from dlt_sources.packages import begin_anew
-from dlt_sources.pipeline import explained
+from dlt_sources.pipeline import explained, hold_open
 from dlt_sources.spool import Reach, Spool, SpoolFile
 
 # Rows merged at once. Bounds the memory of a merge; larger merges are only a little faster.
@@ -89,7 +89,8 @@ def load_pending(pipeline: dlt.Pipeline) -> Mapping[str, int]:
             begin_anew(Path(pipeline.get_load_package_info(load_id).package_path))
         rows = pending_rows(pipeline)
         if rows or pipeline.list_normalized_load_packages():
-            pipeline.load()
+            with hold_open(pipeline):
+                pipeline.load()
     except PipelineStepFailed as failure:
         raise explained(failure, "load") from failure
     return rows
