@@ -21,3 +21,13 @@ def dateadd(datepart: str, interval: object, from_date: str) -> str:
 def datediff(first: str, second: str, datepart: str) -> str:
     """Whole units between two moments."""
     return f"date_diff('{datepart}', {first}, {second})"
+
+
+def date_trunc(datepart: str, date: str) -> str:
+    """Start of the unit in which a moment lies."""
+    return f"date_trunc('{datepart}', {date})"
+
+
+def last_day(date: str, _datepart: str) -> str:
+    """Last day of the unit in which a date lies."""
+    return f"last_day({date})"

@@ -43,15 +43,12 @@ measured as (
 expiring as (
     select
         *,
-        {% if var('smile_points_expiry_days') is not none -%}
         case
             when is_expiry_configured_here
-                then {{ dbt.dateadd('day', var('smile_points_expiry_days'), 'last_activity_at') }}
+                then
+                    {{ dbt.dateadd('day', points_expiry('program', 'vendor', 'inactivity'), 'last_activity_at') }}
             else vendor_points_expire_at
         end as points_expire_at
-        {%- else -%}
-        vendor_points_expire_at as points_expire_at
-        {%- endif %}
     from measured
 )
 
