@@ -116,7 +116,8 @@ def read_details(
     chain.expected = None
     wanted = _wanted(extraction, client, known, every=every, is_complete=is_complete)
     chain.expected = chain.row_count + wanted.num_rows
-    refused = 0
+    # Refusals in a row; they are the members' own trouble only when others are answered again.
+    refused: list[Rejection] = []
     with ThreadPoolExecutor(DETAIL_THREADS, thread_name_prefix="yotpo-details") as pool:
 
         def fetch(member: Wanted) -> Answer | None:
@@ -127,13 +128,38 @@ def read_details(
                 if answer is None:  # another chain failed and its error is on its way
                     chain.commit()
                     return
-                refused = refused + 1 if answer.status in _REFUSALS and member.is_walked else 0
-                _take(chain, client, member, answer, refused)
+                if answer.status in _REFUSALS and member.is_walked:
+                    refused.append(_refusal(member, answer.status))
+                    _judge_refused(client, refused, answer.status)
+                else:
+                    _set_aside(chain, refused)
+                    _take(chain, client, member, answer)
                 chain.moved("the next member")
         except Exception:
             chain.commit()
             raise
+    _set_aside(chain, refused)
     chain.finish()
+
+
+def _refusal(member: Wanted, status: int) -> Rejection:
+    reason = f"the vendor refused to show the member ({status})"
+    return Rejection(member.key, None, reason, {"email": member.email})
+
+
+def _judge_refused(client: ApiClient, refused: list[Rejection], status: int) -> None:
+    if len(refused) >= _MOST_REFUSED_IN_A_ROW:
+        raise UnexpectedAnswerError(
+            f"{client.vendor}: customer_details (GET /customers) refused {len(refused)} members in "
+            f"a row, last with {status}. What was read is kept. Check that "
+            "YOTPO_BASE_URL points at Yotpo's API, then run again"
+        )
+
+
+def _set_aside(chain: Chain, refused: list[Rejection]) -> None:
+    for rejection in refused:
+        chain.set_aside(CUSTOMER_DETAILS.name, rejection)
+    refused.clear()
 
 
 def _wanted(
@@ -210,23 +236,12 @@ def _ask(client: ApiClient, member: Wanted, anniversaries: Anniversaries) -> Ans
     )
 
 
-def _take(chain: Chain, client: ApiClient, member: Wanted, answer: Answer, refused: int) -> None:
+def _take(chain: Chain, client: ApiClient, member: Wanted, answer: Answer) -> None:
     """The rows of one member's answer."""
     # The newer API says 400 for shoppers outside the programme. Of somebody who was in the list a
     # moment ago a 400 is no such word.
-    if answer.status == _NOT_FOUND or (answer.status in _REFUSALS and not member.is_walked):
+    if answer.status == _NOT_FOUND or answer.status in _REFUSALS:
         chain.add(CUSTOMER_DETAILS, [members.missing_row(member.key, member.email)])
-        return
-    if answer.status in _REFUSALS:
-        if refused >= _MOST_REFUSED_IN_A_ROW:
-            raise UnexpectedAnswerError(
-                f"{client.vendor}: customer_details (GET /customers) refused {refused} members in "
-                f"a row, last with {answer.status}. What was read is kept. Check that "
-                "YOTPO_BASE_URL points at Yotpo's API, then run again"
-            )
-        reason = f"the vendor refused to show the member ({answer.status})"
-        payload = {"email": member.email}
-        chain.set_aside(CUSTOMER_DETAILS.name, Rejection(member.key, None, reason, payload))
         return
     if not isinstance(answer.details, dict) or "email" not in answer.details:
         raise UnexpectedAnswerError(
