@@ -80,7 +80,7 @@ class Nursery:
         self._helper.kill()
         self._helper.communicate()
 
-    def run(self, job: Job, on_start: Callable[[int], None] = lambda pid: None) -> Ended:
+    def run(self, job: Job, on_start: Callable[[int], None] | None = None) -> Ended:
         """Start a run and wait for its end."""
         assert self._helper.stdin is not None
         assert self._helper.stdout is not None
@@ -88,7 +88,8 @@ class Nursery:
         pid = int(self._helper.stdout.readline())
         patience = threading.Timer(_ENDS_WITHIN_SECONDS, os.kill, (pid, signal.SIGABRT))
         patience.start()
-        on_start(pid)
+        if on_start is not None:
+            on_start(pid)
         ended = json.loads(self._helper.stdout.readline())
         patience.cancel()
         assert ended["signal"] in (0, signal.SIGKILL), f"{job} did not end: {ended}"

@@ -107,7 +107,7 @@ class Installation:
         try:
             return self.nursery.run(self.job, on_start=pids.append)
         finally:
-            self.fake.heard = lambda path: None
+            self.fake.heard = None
 
     def asked(self) -> Counter[str]:
         """Requests per path since the last call."""
@@ -163,7 +163,7 @@ def test_an_extraction_killed_at_any_moment_ends_where_an_undisturbed_one_does(
 ) -> None:
     vendor, undisturbed = calm
     victim = installation(nursery, fake, tmp_path, vendor)
-    dice = Random(20261121)
+    dice = Random(20261121)  # noqa: S311 -- moments to kill at
     asked = Counter[str]()
     asked_when_killed = []
     for _ in range(KILLS_WHILE_READING):
@@ -205,7 +205,7 @@ def test_an_extraction_killed_at_any_moment_ends_where_an_undisturbed_one_does(
 
 
 def test_the_undisturbed_run_is_worth_comparing_with(calm: tuple[str, Calm]) -> None:
-    vendor, undisturbed = calm
+    _, undisturbed = calm
     empty = [name for name, rows in undisturbed.content.items() if not rows]
     assert empty in ([], ["customer_anniversaries"])
     assert min(undisturbed.steps[phase] for phase in ("commit", "pack", "load")) > 20
