@@ -26,9 +26,9 @@
 {#-
     What points_expiry_policy says of a programme, checked: the name of the policy (none, inactivity, date_earned) or,
     asked for one policy, its days; null where the programme has another. smile_points_expiry_days is the policy of
-    every Smile programme that is not listed.
+    every programme that is not listed and whose vendor tells no expiry (`is_configured_here`: Smile's).
 -#}
-{% macro points_expiry(program, vendor, days_of=none) -%}
+{% macro points_expiry(program, is_configured_here, days_of=none) -%}
     {%- set policies = var('points_expiry_policy') -%}
     {%- set smile_days = var('smile_points_expiry_days') -%}
     case
@@ -45,7 +45,7 @@
         {%- endfor %}
         {%- endif %}
         {%- if smile_days is not none %}
-        when {{ vendor }} = 'smile'
+        when {{ is_configured_here }}
             then {% if not days_of %}'inactivity'{% elif days_of == 'inactivity' %}{{ smile_days }}{% else %}cast(null as integer){% endif %}
         {%- endif %}
         when {{ program }} is not null then {% if not days_of %}'none'{% else %}cast(null as integer){% endif %}

@@ -32,9 +32,9 @@ policies as (
             next_expiries.next_points_expire_on, cast(sources.vendor_points_expire_at as date)
         ) as vendor_expires_on,
         sources.vendor_points_expiring,
-        {{ points_expiry('members.program', 'members.vendor') }} as policy,
-        {{ points_expiry('members.program', 'members.vendor', 'inactivity') }} as inactivity_days,
-        {{ points_expiry('members.program', 'members.vendor', 'date_earned') }} as date_earned_days
+        {{ points_expiry('members.program', 'sources.is_expiry_configured_here') }} as policy,
+        {{ points_expiry('members.program', 'sources.is_expiry_configured_here', 'inactivity') }} as inactivity_days,
+        {{ points_expiry('members.program', 'sources.is_expiry_configured_here', 'date_earned') }} as date_earned_days
     from members
     inner join sources
         on

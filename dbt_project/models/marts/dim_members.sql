@@ -46,7 +46,7 @@ expiring as (
         case
             when is_expiry_configured_here
                 then
-                    {{ dbt.dateadd('day', points_expiry('program', 'vendor', 'inactivity'), 'last_activity_at') }}
+                    {{ dbt.dateadd('day', points_expiry('program', 'true', 'inactivity'), 'last_activity_at') }}
             else vendor_points_expire_at
         end as points_expire_at
     from measured
