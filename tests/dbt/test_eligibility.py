@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from decimal import Decimal
 
@@ -206,4 +207,28 @@ def test_best_and_next_reward_are_what_an_independent_calculation_says(
         }
         if {name: row[name] for name in expected} != expected:
             wrong.append((row, expected))
+    assert wrong[:3] == []
+
+
+@pytest.mark.parametrize("program", ["smile", "yotpo"])
+def test_hub_cards_list_the_available_rewards_best_first_with_points_and_value(
+    population: Warehouse, program: str
+) -> None:
+    wrong = []
+    rows = population.rows("select * from marts.hub_cards where program = ?", program)
+    assert len(rows) == MEMBERS
+    for row in rows:
+        _, best, _ = decide(BALANCES[program][row["member_id"]], CATALOGUES[program])
+        expected = [
+            {
+                "reward_id": one.reward.reward_id,
+                "name": f"Reward {one.reward.reward_id}",
+                "exchange_type": "variable" if one.reward.variable else "fixed",
+                "points": one.affordable_points,
+                "value": None if one.affordable_value is None else float(one.affordable_value),
+            }
+            for one in best
+        ]
+        if json.loads(row["available_rewards"]) != expected:
+            wrong.append((row["member_id"], row["available_rewards"], expected))
     assert wrong[:3] == []
