@@ -58,7 +58,7 @@ class Happened:
     fault: str
     vendor: str
     did: str
-    repeated: int
+    repeated: int | None
     lost: int
     doubled: int
     set_aside: int
@@ -161,18 +161,26 @@ What each fault does to an extraction, as the tests saw it (`tests/faults/test_e
 plays them against the sandbox and compares with this table). Lost and doubled are counted by key
 after the next run, against an undisturbed extraction. Repeated are requests that were sent once
 more; of a run that stopped, those of the request that was given up. A run that stops keeps what
-every list has read, and the next one goes on from there.
+every list has read, but for a list that is too short, and the next one goes on from there.
+
+Full disk and kill -9 are played on one extraction, one after the other. What a kill repeats is
+bounded: one chunk of each list and what was asked for ahead, as counted in
+`tests/faults/test_extraction_kills.py`.
 
 | fault | vendor | the run | repeated | rows lost | rows doubled | set aside | the next run |
 |---|---|---|---|---|---|---|---|
 """
 
 
+def _shown(repeated: int | None) -> str:
+    return "–" if repeated is None else str(repeated)
+
+
 def render(rows: Iterable[Happened]) -> str:
     """The document."""
     lines = [
-        f"| {row.fault} | {VENDORS[row.vendor]} | {row.did} | {row.repeated} | {row.lost} | "
-        f"{row.doubled} | {row.set_aside} | {row.following} |\n"
+        f"| {row.fault} | {VENDORS[row.vendor]} | {row.did} | {_shown(row.repeated)} | "
+        f"{row.lost} | {row.doubled} | {row.set_aside} | {row.following} |\n"
         for row in rows
     ]
     return _HEAD + "".join(lines)

@@ -80,7 +80,8 @@ class Play:
         needed, calm = self.calm(vendor)
         home = self._home(case.fault, vendor)
         self._shop.control.faults(vendor, **case.orders[vendor])
-        did, repeated, following = "finished", 0, "–"
+        did, following = "finished", "–"
+        repeated: int | None = None
         try:
             requests = self._extract(vendor, home, calm, case.timeout_seconds)
             repeated = requests - needed
@@ -102,6 +103,7 @@ class Play:
         if case.changes_shop:  # who moved to the head of the list is read by the next extraction
             self._calm.pop(vendor)
             found = found.with_later(self.calm(vendor)[1])
+            repeated = None  # other members were asked for
             following = "read whoever had moved behind the walk"
         return self._note(case.fault, vendor, did, repeated, calm, found, following)
 
@@ -122,7 +124,7 @@ class Play:
             assert not ended.error, ended.message
             found = keys_in_warehouse(vendor, home / "warehouse.duckdb")
             for case, did in done:
-                self._note(case.fault, vendor, did, 0, calm, found, "went on, finished")
+                self._note(case.fault, vendor, did, None, calm, found, "went on, finished")
         return [self.happened[case.fault, vendor] for case in IN_A_PROCESS]
 
     def locked(self, vendor: str) -> Happened:
@@ -152,7 +154,7 @@ class Play:
         loads()
         found = keys_in_warehouse(vendor, warehouse)
         did = f"`WarehouseLoadError`: “{remedy}”"
-        return self._note(fault, vendor, did, 0, calm, found, "loaded what was kept")
+        return self._note(fault, vendor, did, None, calm, found, "loaded what was kept")
 
     def calm(self, vendor: str) -> tuple[int, Found]:
         """Requests and keys of an undisturbed extraction."""
@@ -189,7 +191,7 @@ class Play:
         fault: str,
         vendor: str,
         did: str,
-        repeated: int,
+        repeated: int | None,
         calm: Found,
         found: Found,
         following: str,
