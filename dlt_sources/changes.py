@@ -16,7 +16,7 @@ from dlt_sources.spool import Spool, SpoolFile
 
 # Rows compared at once: so many keys with two hashes each fit well into the memory of a load, and
 # larger tables are compared in parts, so that memory does not grow with them.
-_PART_ROWS = 2_000_000
+_PART_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,8 @@ def _schema_name(pipeline: dlt.Pipeline) -> str:
 
 def _resource(table: Table, files: Sequence[SpoolFile]) -> DltResource:
     def items() -> Iterator[Any]:
-        yield table.empty()
+        if not files:
+            yield table.empty()
         for file in files:
             yield dlt.mark.with_file_import(str(file.path), "parquet", file.row_count)
 

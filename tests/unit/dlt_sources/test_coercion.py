@@ -1,10 +1,7 @@
 """Batches of records: drift of types, unknown fields, and what goes to quarantine."""
 
-import time
 from datetime import UTC, datetime
 from typing import Any
-
-from loyalty_fakes import sample_record
 
 from dlt_sources import smile, yotpo
 from dlt_sources.coercion import Coerced, to_arrow
@@ -100,16 +97,3 @@ def test_one_odd_date_costs_no_other_row_its_date() -> None:
         None,
     ]
     assert len(result.rejections) == 1
-
-
-def test_a_simple_table_is_read_at_100_000_records_a_second() -> None:
-    """A floor for two busy cores; `benchmarks/extract_speed.py` has the measured figure."""
-    records = [sample_record(TRANSACTIONS, number) for number in range(20_000)]
-    best = min(_seconds(records) for _ in range(3))
-    assert len(records) / best >= 100_000
-
-
-def _seconds(records: list[Any]) -> float:
-    begin = time.perf_counter()
-    to_arrow(records, TRANSACTIONS, STAMPS)
-    return time.perf_counter() - begin
