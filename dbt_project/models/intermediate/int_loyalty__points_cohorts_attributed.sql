@@ -6,8 +6,25 @@ with spans as (
     select * from {{ ref('int_loyalty__points_spanned') }}
 ),
 
+gone as (
+    select
+        program,
+        member_id
+    from {{ ref('dim_members') }}
+    where is_deleted
+),
+
 members as (
-    select * from {{ ref('int_loyalty__points_members_summed') }}
+    select
+        summed.program,
+        summed.member_number,
+        summed.consumed_points,
+        gone.member_id is not null as is_gone
+    from {{ ref('int_loyalty__points_members_summed') }} as summed
+    left join gone
+        on
+            summed.program = gone.program
+            and summed.member_id = gone.member_id
 ),
 
 bounds as (
@@ -17,7 +34,7 @@ bounds as (
 granted as (
     select
         members.program,
-        members.member_id,
+        members.is_gone,
         spans.member_number,
         {{ dbt.date_trunc('month', points_day('spans.occurred_at', 'bounds.first_on')) }} as month_on,
         spans.movement,
@@ -58,31 +75,19 @@ used as (
     group by granted.program, granted.month_on, taken.fate
 ),
 
-gone as (
-    select
-        program,
-        member_id
-    from {{ ref('dim_members') }}
-    where is_deleted
-),
-
 held as (
     select
-        granted.program,
-        granted.month_on,
+        program,
+        month_on,
         case
-            when granted.remaining_points = 0 then 'nothing left'
-            when gone.member_id is null then 'outstanding'
-            else 'forfeited'
+            when remaining_points = 0 then 'nothing left'
+            when is_gone then 'forfeited'
+            else 'outstanding'
         end as fate,
-        granted.points as issued_points,
-        case when granted.movement = 'reimbursed' then granted.points else 0 end as reimbursed_points,
-        granted.remaining_points as points
+        points as issued_points,
+        case when movement = 'reimbursed' then points else 0 end as reimbursed_points,
+        remaining_points as points
     from granted
-    left join gone
-        on
-            granted.program = gone.program
-            and granted.member_id = gone.member_id
 ),
 
 issued as (
