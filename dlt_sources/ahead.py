@@ -2,22 +2,32 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 _PAGES_AHEAD = 2
+# How often `idle` is called while an answer is waited for.
+_IDLE_SECONDS = 5.0
 
 T = TypeVar("T")
 
 
-def read_ahead(walk: Iterator[T]) -> Iterator[T]:
-    """The items of `walk`, fetched by a thread while the caller works on those before."""
+def _nothing() -> None:
+    pass
+
+
+def read_ahead(walk: Iterator[T], idle: Callable[[], None] = _nothing) -> Iterator[T]:
+    """The items of `walk`, fetched by a thread while the caller works on those before.
+
+    Args:
+        idle: called now and then while the next item takes long.
+    """
     with ThreadPoolExecutor(1) as pool:
         ahead: deque[Future[T | None]] = deque(
             pool.submit(next, walk, None) for _ in range(_PAGES_AHEAD)
         )
         try:
-            while (item := ahead.popleft().result()) is not None:
+            while (item := _patiently(ahead.popleft(), idle)) is not None:
                 ahead.append(pool.submit(next, walk, None))
                 yield item
         finally:
@@ -25,7 +35,11 @@ def read_ahead(walk: Iterator[T]) -> Iterator[T]:
 
 
 def in_order(
-    pool: ThreadPoolExecutor, ask: Callable[[T], Any], items: Iterable[T], ahead: int
+    pool: ThreadPoolExecutor,
+    ask: Callable[[T], Any],
+    items: Iterable[T],
+    ahead: int,
+    idle: Callable[[], None] = _nothing,
 ) -> Iterator[tuple[T, Any]]:
     """Each item with its answer, in order, with `ahead` of them asked for at any time."""
     waiting: deque[tuple[T, Future[Any]]] = deque()
@@ -34,10 +48,16 @@ def in_order(
             waiting.append((item, pool.submit(ask, item)))
             if len(waiting) >= ahead:
                 first, answer = waiting.popleft()
-                yield first, answer.result()
+                yield first, _patiently(answer, idle)
         while waiting:
             first, answer = waiting.popleft()
-            yield first, answer.result()
+            yield first, _patiently(answer, idle)
     finally:
         for _, answer in waiting:
             answer.cancel()
+
+
+def _patiently(future: Future[T], idle: Callable[[], None]) -> T:
+    while not wait([future], timeout=_IDLE_SECONDS).done:
+        idle()
+    return future.result()

@@ -101,6 +101,10 @@ class Chain:
             self._extraction.observer(
                 self.name, self.row_count + len(own), self._store.state.page_count, self.expected
             )
+        self.commit_if_due()
+
+    def commit_if_due(self) -> None:
+        """Commit when the policy says so; also while a vendor keeps silent."""
         policy = self._extraction.policy
         age = time.monotonic() - self._committed_at
         if self._pending_rows >= policy.rows or (self._pending_rows and age >= policy.seconds):

@@ -127,6 +127,7 @@ def _comparison(
     """
     identity = (*table.key, *table.identity)
     group, keys = _names(table.key), _names(identity)
+    filled = ", ".join(f'coalesce("{name}", \'\') as "{name}"' for name in identity)
     columns = [each.name for each in table.columns if each.name not in identity]
     in_part = f"hash({group}) % {parts} = $part" if parts > 1 else "$part = 0"
     if table.replaces:  # the rest of a group whose newer state has come
@@ -137,16 +138,16 @@ def _comparison(
     looked_at = "" if is_full else f"semi join incoming using ({group})"
     return f"""
         with incoming as (
-            select {keys}, {_hashed(columns, columns)} as content
+            select {filled}, {_hashed(columns, columns)} as content
             from read_parquet({_list(files)}, union_by_name = true)
             where {in_part}
-            group by {keys}
+            group by all
         ),
         held as (
-            select {keys}, {_hashed(columns, has)} as content, max(extract_id) as extract_id
+            select {filled}, {_hashed(columns, has)} as content, max(extract_id) as extract_id
             from {stored} {looked_at}
             where program = $program and {in_part}
-            group by {keys}
+            group by all
         )
         select
             count(*) filter (where held.content is null),

@@ -54,7 +54,8 @@ def read_listing(
     may_begin_anew = True  # once per run: a position of an earlier run may be old each time
     while not chain.is_at_end:
         try:
-            for page in read_ahead(pages(client, listing, filters, chain.position)):
+            walk = pages(client, listing, filters, chain.position)
+            for page in read_ahead(walk, chain.commit_if_due):
                 chain.add(listing.table, prepare(page.records))
                 chain.moved(page.position)
                 if extraction.stopped.is_set() and page.position is not None:

@@ -124,7 +124,9 @@ def read_details(
             return None if extraction.stopped.is_set() else _ask(client, member, anniversaries)
 
         try:
-            for member, answer in in_order(pool, fetch, _members(wanted), _IN_FLIGHT):
+            for member, answer in in_order(
+                pool, fetch, _members(wanted), _IN_FLIGHT, chain.commit_if_due
+            ):
                 if answer is None:  # another chain failed and its error is on its way
                     chain.commit()
                     return

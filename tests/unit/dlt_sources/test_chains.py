@@ -167,3 +167,19 @@ def test_a_walk_that_is_left_early_is_not_read_on() -> None:
     assert next(ahead) == 0
     ahead.close()  # type: ignore[attr-defined]
     assert len(read) <= 4
+
+
+def test_a_long_wait_is_used_to_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlt_sources.ahead._IDLE_SECONDS", 0.01)
+    waited = threading.Event()
+
+    def walk() -> Iterator[int]:
+        yield 1
+        assert waited.wait(30), "nobody was told that the second item takes long"
+        yield 2
+
+    assert list(read_ahead(walk(), waited.set)) == [1, 2]
+    waited.clear()
+    with ThreadPoolExecutor(1) as pool:
+        asked = in_order(pool, lambda _: waited.wait(30), [1], 1, waited.set)
+        assert list(asked) == [(1, True)]
