@@ -159,7 +159,7 @@ def _tables(manifest: Mapping[str, Any]) -> str:
     ]
     entries += _delivery_tables()
     parts = [
-        NOTE.format(source="the models' yml files and docs/questions"),
+        NOTE.format(source="the models' yml files and their questions.yml"),
         "# Published tables\n\nIn `published/loyalty.duckdb`. Times are UTC; all ids are text; a "
         "ratio of 1 is 100 %. `program` is `smile` or `yotpo`. The same words are comments in the "
         "file itself. What the vendors receive is in schema `activation`: see "
@@ -183,7 +183,7 @@ def _tables(manifest: Mapping[str, Any]) -> str:
 def _questions() -> dict[str, list[dict[str, str]]]:
     """Business questions by model."""
     found: dict[str, list[dict[str, str]]] = {}
-    for file in sorted((ROOT / "docs" / "questions").glob("*.yml")):
+    for file in sorted((ROOT / "dbt_project" / "models" / "marts").rglob("questions.yml")):
         for question in yaml.safe_load(file.read_text()):
             found.setdefault(question["model"], []).append(question)
     return found

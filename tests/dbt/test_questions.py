@@ -13,7 +13,7 @@ from tests.dbt.warehouse import Warehouse
 ROOT = Path(__file__).parents[2]
 QUESTIONS: list[dict[str, Any]] = [
     question
-    for file in sorted((ROOT / "docs" / "questions").glob("*.yml"))
+    for file in sorted((ROOT / "dbt_project" / "models" / "marts").rglob("questions.yml"))
     for question in yaml.safe_load(file.read_text())
 ]
 
