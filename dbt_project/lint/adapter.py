@@ -14,5 +14,7 @@ def dispatch(name: str, _package: str | None = None) -> Callable[..., str]:
     if name == "regexp_replace_all":  # its pattern comes without quotes
         return lambda column, *_pattern: f"{name}({column})"
     if name == "json_list":  # an order is no argument
-        return lambda expression, order_by: f"{name}({expression} order by {order_by})"
+        return lambda expression, order_by: (
+            f"{name}({expression} order by {order_by})" if order_by else f"{name}({expression})"
+        )
     return lambda *arguments: f"{name}({', '.join(str(argument) for argument in arguments)})"

@@ -106,12 +106,12 @@
     cast([] as varchar[])
 {%- endmacro %}
 
-{#- List with every text prefixed, in the same order. -#}
+{#- List with every text prefixed (prefix: an expression), in the same order. -#}
 {% macro list_prefixed(column, prefix) -%}
     {{ adapter.dispatch('list_prefixed', 'loyalty')(column, prefix) }}
 {%- endmacro %}
 {% macro duckdb__list_prefixed(column, prefix) -%}
-    list_transform({{ column }}, lambda item: '{{ prefix }}' || item)
+    list_transform({{ column }}, lambda item: concat({{ prefix }}, item))
 {%- endmacro %}
 
 {#- Two lists, one after the other. -#}
@@ -215,12 +215,12 @@
     {{ relation }}.* exclude ({{ column }})
 {%- endmacro %}
 
-{#- Aggregate: JSON array of JSON values in an order. -#}
-{% macro json_list(expression, order_by) -%}
+{#- Aggregate: JSON array of JSON values in an order; without one only where there is a single value. -#}
+{% macro json_list(expression, order_by=none) -%}
     {{ adapter.dispatch('json_list', 'loyalty')(expression, order_by) }}
 {%- endmacro %}
 {% macro duckdb__json_list(expression, order_by) -%}
-    to_json(list({{ expression }} order by {{ order_by }}))
+    to_json(list({{ expression }}{% if order_by %} order by {{ order_by }}{% endif %}))
 {%- endmacro %}
 
 {% macro empty_json_list() -%}
