@@ -1,11 +1,39 @@
-{#- Best, next and all available rewards of each member, in the order of the rules; one pass over the eligibility. -#}
+{#-
+    Best, next and all available rewards of each member, in the order of the rules. They depend on the programme and the
+    balance alone, so they are chosen once per balance, from the eligibility of one member who has it.
+-#}
 {{ config(materialized='table') }}
 
 {%- set best_order = best_reward_order() %}
 {%- set next_order = ['eligibility.points_needed', '-rewards.price_points', 'rewards.tie_order'] %}
 
-with eligibility as (
-    select * from {{ ref('fct_reward_eligibility') }}
+with members as (
+    select
+        program,
+        member_id,
+        greatest(coalesce(points_balance, 0), 0) as spendable_points
+    from {{ ref('dim_members') }}
+    where membership = 'member' and not is_deleted
+),
+
+balances as (
+    select
+        program,
+        spendable_points,
+        min(member_id) as member_id
+    from members
+    group by program, spendable_points
+),
+
+eligibility as (
+    select
+        balances.spendable_points,
+        eligibility.*
+    from {{ ref('fct_reward_eligibility') }} as eligibility
+    inner join balances
+        on
+            eligibility.program = balances.program
+            and eligibility.member_id = balances.member_id
 ),
 
 rewards as (
@@ -15,7 +43,7 @@ rewards as (
 best as (
     select
         eligibility.program,
-        eligibility.member_id,
+        eligibility.spendable_points,
         count(*) as eligible_reward_count,
         {{ first_by('rewards.tie_order', best_order) }} as best_tie_order,
         {{ first_by('eligibility.affordable_points', best_order) }} as best_reward_points
@@ -25,13 +53,13 @@ best as (
             eligibility.program = rewards.program
             and eligibility.reward_id = rewards.reward_id
     where eligibility.is_eligible
-    group by eligibility.program, eligibility.member_id
+    group by eligibility.program, eligibility.spendable_points
 ),
 
 available as (
     select
         eligibility.program,
-        eligibility.member_id,
+        eligibility.spendable_points,
         {{ ordered_list('rewards.reward_name', best_order | join(', ')) }} as available_reward_names
     from eligibility
     inner join rewards
@@ -39,13 +67,13 @@ available as (
             eligibility.program = rewards.program
             and eligibility.reward_id = rewards.reward_id
     where eligibility.is_eligible
-    group by eligibility.program, eligibility.member_id
+    group by eligibility.program, eligibility.spendable_points
 ),
 
 upcoming as (
     select
         eligibility.program,
-        eligibility.member_id,
+        eligibility.spendable_points,
         {{ first_by('rewards.tie_order', next_order) }} as next_tie_order,
         {{ first_by('eligibility.points_needed', next_order) }} as points_to_next_reward,
         {{ first_by('eligibility.progress_ratio', next_order) }} as next_reward_progress
@@ -55,12 +83,12 @@ upcoming as (
             eligibility.program = rewards.program
             and eligibility.reward_id = rewards.reward_id
     where not eligibility.is_eligible
-    group by eligibility.program, eligibility.member_id
+    group by eligibility.program, eligibility.spendable_points
 )
 
 select
-    coalesce(best.program, upcoming.program) as program,
-    coalesce(best.member_id, upcoming.member_id) as member_id,
+    members.program,
+    members.member_id,
     best.eligible_reward_count,
     best_rewards.reward_id as best_reward_id,
     best_rewards.reward_name as best_reward_name,
@@ -71,15 +99,19 @@ select
     upcoming.points_to_next_reward,
     upcoming.next_reward_progress,
     available.available_reward_names
-from best
-full outer join upcoming
+from members
+left join best
     on
-        best.program = upcoming.program
-        and best.member_id = upcoming.member_id
+        members.program = best.program
+        and members.spendable_points = best.spendable_points
+left join upcoming
+    on
+        members.program = upcoming.program
+        and members.spendable_points = upcoming.spendable_points
 left join available
     on
-        best.program = available.program
-        and best.member_id = available.member_id
+        members.program = available.program
+        and members.spendable_points = available.spendable_points
 left join rewards as best_rewards
     on
         best.program = best_rewards.program
@@ -88,3 +120,4 @@ left join rewards as next_rewards
     on
         upcoming.program = next_rewards.program
         and upcoming.next_tie_order = next_rewards.tie_order
+where best.program is not null or upcoming.program is not null
