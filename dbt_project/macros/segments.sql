@@ -102,7 +102,7 @@
         },
         {
             'name': 'top-balances', 'title': 'Highest balances', 'owner': 'Finance',
-            'description': 'The balance is among the highest ' ~ (var('segment_top_balance_share') * 100) | round | int ~ ' % of the positive balances of the programme; ties at the limit are in.',
+            'description': 'The balance is among the highest ' ~ var('segment_top_balance_percent') ~ ' % of the positive balances of the programme; ties at the limit are in.',
             'condition': 'points_balance >= top_balance_points',
         },
         {

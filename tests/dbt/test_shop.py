@@ -8,10 +8,21 @@ from typing import Any
 
 import pytest
 
-from tests.dbt.warehouse import Warehouse
+from tests.dbt.warehouse import PROJECT, Warehouse
 
 PROFILE = "select * from activation.sync_klaviyo__profiles where email = ?"
 SUBSCRIBER = "select * from activation.sync_rule__subscribers where email = ?"
+
+
+AVAS_SEGMENTS = [
+    "coupon-expiring-soon",
+    "lapsed-with-balance",
+    "no-second-order",
+    "one-order-from-next-reward",
+    "one-order-from-next-tier",
+    "tier-at-risk",
+    "unused-coupon",
+]
 
 
 def filled(row: dict[str, Any], *prefixes: str) -> dict[str, Any]:
@@ -25,10 +36,15 @@ def filled(row: dict[str, Any], *prefixes: str) -> dict[str, Any]:
 
 def test_a_build_without_any_row_succeeds_and_makes_every_table(empty_warehouse: Warehouse) -> None:
     tables = empty_warehouse.rows(
-        "select table_schema || '.' || table_name as name from information_schema.tables "
+        "select table_name as name from information_schema.tables "
         "where table_schema in ('marts', 'activation', 'sync')"
     )
-    assert len(tables) == 15
+    declared = {
+        path.stem
+        for folder in ("marts", "activation")
+        for path in (PROJECT / "models" / folder).rglob("*.sql")
+    }
+    assert {table["name"] for table in tables} == declared
     assert empty_warehouse.rows("select * from activation.sync_klaviyo__profiles") == []
 
 
@@ -61,6 +77,7 @@ def test_a_member_arrives_with_everything(shop: Warehouse) -> None:
         "loyalty_unused_coupon_code": "AVA-2",
         "loyalty_unused_coupon_expires_at": datetime.fromisoformat("2026-11-22 23:59:59"),
         "loyalty_referral_url": "https://i.refs.cc/100",
+        "loyalty_segments": AVAS_SEGMENTS,
         "loyalty_synced_at": datetime.fromisoformat("2026-11-21 06:00:00"),
     }
 
@@ -195,12 +212,34 @@ def test_rule_gets_tags_for_membership_and_tier(shop: Warehouse) -> None:
     assert shop.row(SUBSCRIBER, "ava@shop.test")["tags"] == [
         "loyalty-member",
         "loyalty-tier-silver",
+        *(f"loyalty-segment-{name}" for name in AVAS_SEGMENTS),
     ]
-    assert shop.row(SUBSCRIBER, "zero@shop.test")["tags"] == ["loyalty-member"]
+    assert shop.row(SUBSCRIBER, "zero@shop.test")["tags"] == [
+        "loyalty-member",
+        "loyalty-segment-never-earned",
+    ]
     assert shop.row(SUBSCRIBER, "élan@shop.test")["tags"] == [
         "loyalty-member",
         "loyalty-tier-élite-co",
+        "loyalty-segment-active-members",
     ]
+
+
+def test_whoever_is_no_member_is_in_no_segment_and_has_no_list(shop: Warehouse) -> None:
+    for email in ("candidate@shop.test", "disabled@shop.test", "guest@shop.test"):
+        assert shop.row(PROFILE, email)["loyalty_segments"] is None
+        assert shop.row(SUBSCRIBER, email)["loyalty_segments"] is None
+        assert shop.row(SUBSCRIBER, email)["tags"] == []
+
+
+def test_the_segments_are_those_of_the_programme_that_speaks(shop: Warehouse) -> None:
+    speaking = shop.rows(
+        "select segment from marts.fct_member_segments "
+        "where program = 'smile' and member_id = '109' order by segment"
+    )
+    profile = shop.row(PROFILE, "both@shop.test")
+    assert profile["loyalty_program"] == "smile"
+    assert profile["loyalty_segments"] == [row["segment"] for row in speaking]
 
 
 def test_rule_gets_yotpo_fields_and_no_birthday_without_a_year(shop: Warehouse) -> None:

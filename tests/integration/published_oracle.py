@@ -20,6 +20,8 @@ from typing import Any
 
 import duckdb
 
+from tests.integration.segments_oracle import balance_limits, segments_of
+
 SEEDS = Path(__file__).parents[2] / "dbt_project" / "seeds"
 Row = dict[str, Any]
 Key = tuple[str, ...]
@@ -157,7 +159,10 @@ class Oracle:
         *,
         priority: tuple[str, ...] = ("smile", "yotpo"),
         smile_basis: str = "points",
+        tier_changes: Mapping[Key, Row] | None = None,
     ) -> None:
+        """`tier_changes` by programme, member and moment: only snapshots know them."""
+        self.tier_changes = tier_changes or {}
         self.smile = raw["smile"]
         self.yotpo = raw["yotpo"]
         self.now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
@@ -875,8 +880,74 @@ class Oracle:
             "loyalty_unused_coupon_code": code,
             "loyalty_unused_coupon_expires_at": ends,
             "loyalty_referral_url": speaker.facts["referral_url"],
+            "loyalty_segments": self.segments(speaker),
             "loyalty_synced_at": self.now,
         }
+
+    # --- segments
+
+    def member_segments(self) -> set[Key]:
+        """Programme, member and segment of everybody who takes part."""
+        return {
+            (*member.key, name)
+            for member in self.members.values()
+            if member.takes_part
+            for name in self.segments(member)
+        }
+
+    def segments(self, member: Member) -> list[str]:
+        """Names of the segments that a member who takes part is in."""
+        count, _, ends = self.unused_coupons(member)
+        tiers = self.smile_tiers if member.program == "smile" else self.yotpo_tiers
+        ranks = [tier["tier_rank"] for tier in tiers.values() if tier["tier_rank"] is not None]
+        facts = {
+            **member.facts,
+            **self.member_tiers_by_key[member.key],
+            **self._chosen(member),
+            "points_balance": member.balance,
+            "top_balance": self._balance_limits.get(member.program),
+            "top_rank": max(ranks, default=None),
+            "unused_coupons_count": count,
+            "unused_coupon_expires_at": ends,
+            "completed_referral_count": self._referrals.get(member.key, 0),
+            "last_tier_change": self._last_tier_change(member),
+            "is_history_known": self._is_history_known(member),
+        }
+        return segments_of(self.now, facts, self._movements.get(member.key, []))
+
+    @cached_property
+    def _balance_limits(self) -> dict[str, int]:
+        balances: dict[str, list[int]] = {}
+        for member in self.members.values():
+            if member.takes_part:
+                balances.setdefault(member.program, []).append(member.balance or 0)
+        return balance_limits(balances)
+
+    @cached_property
+    def _referrals(self) -> dict[Key, int]:
+        friends: dict[Key, set[str | None]] = {}
+        for row in self.yotpo["completed_referrals"]:
+            details = self.yotpo_details.get(row["email_key"])
+            if details is None or (row["referral_status"] or "completed").lower() != "completed":
+                continue
+            if not details["is_found"] or row["extract_id"] == details["extract_id"]:
+                friends.setdefault(("yotpo", row["email_key"]), set()).add(row["friend_email"])
+        return {key: len(found) for key, found in friends.items()}
+
+    def _last_tier_change(self, member: Member) -> tuple[bool, datetime | None]:
+        """Did the latest change go up, and when was it?"""
+        changes = [row for key, row in self.tier_changes.items() if key[:2] == member.key]
+        last = max(changes, key=lambda row: row["changed_at"], default=None)
+        return (False, None) if last is None else (last["direction"] == "up", last["changed_at"])
+
+    def _is_history_known(self, member: Member) -> bool:
+        if member.program == "smile":
+            return bool(self._full_lists(self.smile, "points_transactions"))
+        details = self.yotpo_details.get(member.member_id)
+        listed = next(r for r in self.yotpo["customers"] if r["email_key"] == member.member_id)
+        return bool(
+            details and details["is_found"] and details["list_record_hash"] == listed["record_hash"]
+        )
 
     @cached_property
     def member_tiers_by_key(self) -> dict[Key, Row]:
@@ -928,6 +999,7 @@ class Oracle:
             row["tags"] = ["loyalty-member"]
             if speaker.facts["tier_name"] and slug(speaker.facts["tier_name"]):
                 row["tags"].append(f"loyalty-tier-{slug(speaker.facts['tier_name'])}")
+            row["tags"] += [f"loyalty-segment-{name}" for name in row["loyalty_segments"]]
             row["subscriber_first_name"] = speaker.facts["first_name"]
             row["subscriber_last_name"] = speaker.facts["last_name"]
             row["subscriber_birthday"] = _birthday(speaker.facts)

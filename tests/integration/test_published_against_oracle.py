@@ -43,7 +43,8 @@ class Published:
 
     def __init__(self, home: Home, now: datetime, **rules: Any) -> None:
         self.file = home.published
-        self.oracle = Oracle(read_raw(home.warehouse), now, **rules)
+        changes = self._read("marts.fct_tier_changes", (*PROGRAM_MEMBER, "changed_at"))
+        self.oracle = Oracle(read_raw(home.warehouse), now, tier_changes=changes, **rules)
         self._tables: dict[tuple[str, tuple[str, ...]], dict[Key, Row]] = {}
         for table, keys in (
             ("marts.dim_members", PROGRAM_MEMBER),
@@ -55,6 +56,7 @@ class Published:
             ("marts.fct_member_rewards", PROGRAM_MEMBER),
             ("marts.fct_member_tiers", PROGRAM_MEMBER),
             ("marts.audit_points_ledger", PROGRAM_MEMBER),
+            ("marts.fct_member_segments", (*PROGRAM_MEMBER, "segment")),
             ("sync.conflicts", PROGRAM_MEMBER),
             ("activation.sync_klaviyo__profiles", ("email",)),
             ("activation.sync_rule__subscribers", ("email",)),
@@ -402,6 +404,12 @@ def test_one_member_speaks_for_an_address_and_all_others_are_listed(published: P
         key: row["speaker_member_id"] for key, row in published.tables["sync.conflicts"].items()
     }
     assert listed == published.oracle.conflicts()
+
+
+def test_every_member_is_in_exactly_the_segments_whose_rules_apply(published: Published) -> None:
+    assert published.tables["marts.fct_member_segments"].keys() == (
+        published.oracle.member_segments()
+    )
 
 
 def test_every_klaviyo_profile_has_exactly_the_properties_of_the_rules(

@@ -40,6 +40,7 @@ select
     common.loyalty_unused_coupon_code,
     common.loyalty_unused_coupon_expires_at,
     common.loyalty_referral_url,
+    common.loyalty_segments,
     common.loyalty_synced_at,
     smile.points_balance as smile_points_balance,
     smile.referral_url as smile_referral_url,

@@ -36,6 +36,7 @@ select
     common.loyalty_unused_coupon_code,
     common.loyalty_unused_coupon_expires_at,
     common.loyalty_referral_url,
+    common.loyalty_segments,
     common.loyalty_synced_at,
     common.first_name as subscriber_first_name,
     common.last_name as subscriber_last_name,
@@ -64,10 +65,13 @@ select
     yotpo.next_purchases as yotpo_tier_stats_needed_next_purchases,
     yotpo.next_referrals as yotpo_tier_stats_needed_next_referrals,
     case
-        when profiles.is_member then {{ list_of([
-            "'loyalty-member'",
-            "'loyalty-tier-' || nullif(" ~ slug('common.loyalty_tier_name') ~ ", '')",
-        ]) }}
+        when profiles.is_member then {{ list_joined(
+            list_of([
+                "'loyalty-member'",
+                "'loyalty-tier-' || nullif(" ~ slug('common.loyalty_tier_name') ~ ", '')",
+            ]),
+            list_prefixed('common.loyalty_segments', "'loyalty-segment-'")
+        ) }}
         else {{ empty_list() }}
     end as tags
 from profiles

@@ -23,6 +23,10 @@ tiers as (
 
 coupons as (
     select * from {{ ref('int_loyalty__coupons_counted') }}
+),
+
+segments as (
+    select * from {{ ref('int_loyalty__member_segments_listed') }}
 )
 
 select
@@ -59,6 +63,7 @@ select
     coupons.code as loyalty_unused_coupon_code,
     coupons.expires_at as loyalty_unused_coupon_expires_at,
     members.referral_url as loyalty_referral_url,
+    case when profiles.is_member then coalesce(segments.segments, {{ empty_list() }}) end as loyalty_segments,
     case when profiles.is_member then {{ loyalty_now() }} end as loyalty_synced_at
 from profiles
 left join members
@@ -81,3 +86,7 @@ left join coupons
     on
         profiles.coupon_program = coupons.program
         and profiles.coupon_member_id = coupons.member_id
+left join segments
+    on
+        profiles.program = segments.program
+        and profiles.member_id = segments.member_id

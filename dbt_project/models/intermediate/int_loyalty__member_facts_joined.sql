@@ -1,4 +1,6 @@
 {#- Everything that a condition of a segment may ask of a member. Days are calendar days in UTC; 0 = today. -#}
+{{ config(materialized='table') }}
+
 {%- set today = 'cast(' ~ loyalty_now() ~ ' as date)' -%}
 {%- set is_ledger_known = 'movements.member_id is not null or histories.is_history_known' -%}
 {%- set this_year = 'extract(year from ' ~ loyalty_now() ~ ')' -%}
@@ -56,7 +58,7 @@ tier_changes as (
 balances as (
     select
         program,
-        {{ percentile('points_balance', 1 - var('segment_top_balance_share')) }} as top_balance_points
+        {{ percentile('points_balance', '(100 - ' ~ var('segment_top_balance_percent') ~ ') / 100.0') }} as top_balance_points
     from members
     where points_balance > 0
     group by program

@@ -21,7 +21,7 @@ select
         case
             when
                 transaction_kind = 'redeem'
-                and occurred_at > {{ dbt.dateadd('day', -var('segment_recent_days'), loyalty_now()) }}
+                and occurred_at > {{ dbt.dateadd('day', '-' ~ var('segment_recent_days'), loyalty_now()) }}
                 then 1
         end
     ) as recent_redemption_count,

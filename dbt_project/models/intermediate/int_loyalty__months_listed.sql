@@ -11,6 +11,6 @@ with first_months as (
 
 select series.on_date as month_on
 from {{ date_series(
-    '(select greatest(first_month_at, ' ~ dbt.dateadd('month', -var('kpi_months'), this_month) ~ ') from first_months)',
+    '(select greatest(first_month_at, ' ~ dbt.dateadd('month', '-' ~ var('kpi_months'), this_month) ~ ') from first_months)',
     this_month, 'month'
 ) }} as series

@@ -23,7 +23,7 @@ present as (
         lives.is_one_and_done,
         {{ number_set_has('lives.active_months', 'months.months_ago', 'months.months_ago') }} as is_active,
         lives.joined_months_ago < months.months_ago + {{ window }}
-        or {{ number_set_has('lives.active_months', 'months.months_ago', 'months.months_ago + ' ~ (window - 1)) }} as is_live,
+        or {{ number_set_has('lives.active_months', 'months.months_ago', 'months.months_ago + ' ~ window ~ ' - 1') }} as is_live,
         lives.joined_months_ago > months.months_ago
         and (
             lives.joined_months_ago <= months.months_ago + {{ window }}

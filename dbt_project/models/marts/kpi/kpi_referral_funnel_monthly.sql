@@ -84,10 +84,10 @@ first_months as (
 
 months as (
     select
-        first_months.program,
+        starts.program,
         series.on_date as month_on
     from {{ date_series('(select min(first_on) from first_months)', this_month, 'month') }} as series
-    inner join first_months on series.on_date >= first_months.first_on
+    inner join first_months as starts on series.on_date >= starts.first_on
 ),
 
 summed as (

@@ -79,12 +79,12 @@ first_months as (
 
 months as (
     select
-        first_months.program,
+        starts.program,
         series.on_date as month_on
     from {{ date_series(
         '(select min(first_on) from first_months)', dbt.date_trunc('month', loyalty_now()), 'month'
     ) }} as series
-    inner join first_months on series.on_date >= first_months.first_on
+    inner join first_months as starts on series.on_date >= starts.first_on
 ),
 
 -- who stays = who is in the tier at the start of the month, less who changes in it

@@ -58,13 +58,12 @@ seen_tiers as (
 
 days as (
     select
-        first_days.program,
-        first_days.first_on,
+        starts.program,
         seen_tiers.tier_id,
         series.on_date
     from {{ date_series('(select min(first_on) from first_days)', loyalty_now()) }} as series
-    inner join first_days on series.on_date >= first_days.first_on
-    inner join seen_tiers on first_days.program = seen_tiers.program
+    inner join first_days as starts on series.on_date >= starts.first_on
+    inner join seen_tiers on starts.program = seen_tiers.program
 ),
 
 opening as (

@@ -54,10 +54,10 @@ first_days as (
 
 days as (
     select
-        first_days.program,
+        starts.program,
         series.on_date
     from {{ date_series('(select min(first_on) from first_days)', loyalty_now()) }} as series
-    inner join first_days on series.on_date >= first_days.first_on
+    inner join first_days as starts on series.on_date >= starts.first_on
 ),
 
 summed as (
