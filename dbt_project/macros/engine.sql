@@ -245,3 +245,11 @@
 {% macro duckdb__list_length(list_column) -%}
     len({{ list_column }})
 {%- endmacro %}
+
+{#- A 64-bit number that equal rows share and different ones hardly ever. Only for narrowing down, never for deciding. -#}
+{% macro row_hash(columns) -%}
+    {{ adapter.dispatch('row_hash', 'loyalty')(columns) }}
+{%- endmacro %}
+{% macro duckdb__row_hash(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro %}

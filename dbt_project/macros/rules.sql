@@ -60,35 +60,32 @@
 
 {#-
     One row per key: the newest extraction wins. Only rows whose key repeats are sorted; raw tables are merged on their
-    key, so these are normally none, and sorting everything would be the slowest step of the build.
+    key, so these are normally none, and sorting everything would be the slowest step of the build. Which keys repeat is
+    narrowed down by numbers, which group several times faster than texts.
 -#}
 {% macro deduplicated(relation, keys, order_by='all_rows.extract_id desc') -%}
-    {%- set key_list = keys | join(', ') -%}
+    {%- set qualified = [] -%}
+    {%- for key in keys %}{% do qualified.append('all_rows.' ~ key) %}{% endfor -%}
     (
         with repeated as (
-            select {{ key_list }}
-            from {{ relation }}
-            group by {{ key_list }}
+            select {{ row_hash(qualified) }} as key_hash
+            from {{ relation }} as all_rows
+            group by {{ row_hash(qualified) }}
             having count(*) > 1
         )
 
         select all_rows.*
         from {{ relation }} as all_rows
-        left join repeated
-            on {% for key in keys %}all_rows.{{ key }} = repeated.{{ key }}{% if not loop.last %} and {% endif %}{% endfor %}
-        where repeated.{{ keys[0] }} is null
+        left join repeated on {{ row_hash(qualified) }} = repeated.key_hash
+        where repeated.key_hash is null
         union all
         select {{ all_but('numbered', 'duplicate_number') }}
         from (
             select
                 all_rows.*,
-                row_number() over (
-                    partition by {% for key in keys %}all_rows.{{ key }}{% if not loop.last %}, {% endif %}{% endfor %}
-                    order by {{ order_by }}
-                ) as duplicate_number
+                row_number() over (partition by {{ qualified | join(', ') }} order by {{ order_by }}) as duplicate_number
             from {{ relation }} as all_rows
-            inner join repeated
-                on {% for key in keys %}all_rows.{{ key }} = repeated.{{ key }}{% if not loop.last %} and {% endif %}{% endfor %}
+            inner join repeated on {{ row_hash(qualified) }} = repeated.key_hash
         ) as numbered
         where numbered.duplicate_number = 1
     )

@@ -1,7 +1,10 @@
 {#-
     What became of the points granted in a month. Row by row, by overlap of spans (int_loyalty__points_spanned): the
-    join meets each stretch of points about once, so it is exact and needs no rounding to months.
+    join meets each stretch of points about once, so it is exact and needs no rounding to months. A table, so that this
+    is done once.
 -#}
+{{ config(materialized='table') }}
+
 with spans as (
     select * from {{ ref('int_loyalty__points_spanned') }}
 ),

@@ -1,9 +1,22 @@
-{#- Rows whose key occurs more than once, or has a null in it. -#}
+{#-
+    Rows whose key occurs more than once, or has a null in it. Numbers first say where to look, because they group
+    several times faster than texts.
+-#}
 {% test unique_key(model, columns) %}
     select
         {{ columns | join(', ') }},
         count(*) as row_count
     from {{ model }}
+    where
+        {{ row_hash(columns) }} in (
+            select {{ row_hash(columns) }}
+            from {{ model }}
+            group by {{ row_hash(columns) }}
+            having count(*) > 1
+        )
+        {%- for column in columns %}
+        or {{ column }} is null
+        {%- endfor %}
     group by {{ columns | join(', ') }}
     having
         count(*) > 1

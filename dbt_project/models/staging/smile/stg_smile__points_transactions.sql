@@ -1,3 +1,5 @@
+{#- Not de-duplicated, as the smaller tables are: extraction merges on the key, the test of the key sees to it, and the
+    largest table of all would be sorted through each time it is read. -#}
 select
     program,
     extract_id,
@@ -9,4 +11,4 @@ select
     internal_note,
     {{ utc_timestamp('created_at') }} as created_at,
     {{ utc_timestamp('updated_at') }} as updated_at
-from {{ deduplicated(source('raw_smile', 'points_transactions'), ['program', 'id']) }} as points_transactions
+from {{ source('raw_smile', 'points_transactions') }}

@@ -1,3 +1,5 @@
+{#- Not de-duplicated, as the smaller tables are: a member's items are replaced as a whole, and the test of the key sees
+    to it that none is there twice. -#}
 with
 
 source as (
@@ -42,4 +44,4 @@ select
     credits,
     status,
     order_ids
-from {{ deduplicated('current_rows', ['program', 'history_item_id']) }} as history_items
+from current_rows
