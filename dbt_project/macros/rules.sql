@@ -61,7 +61,7 @@
 {#-
     One row per key: the newest extraction wins. Only rows whose key repeats are sorted; raw tables are merged on their
     key, so these are normally none, and sorting everything would be the slowest step of the build. Which keys repeat is
-    narrowed down by numbers, which group several times faster than texts.
+    narrowed down by numbers, which group several times faster than texts. A key with a null in it repeats nothing.
 -#}
 {% macro deduplicated(relation, keys, order_by='all_rows.extract_id desc') -%}
     {%- set qualified = [] -%}
@@ -70,6 +70,7 @@
         with repeated as (
             select {{ row_hash(qualified) }} as key_hash
             from {{ relation }} as all_rows
+            where {{ qualified | join(' is not null and ') }} is not null
             group by {{ row_hash(qualified) }}
             having count(*) > 1
         )

@@ -96,8 +96,11 @@ class Compiled:
 
 
 @pytest.fixture(scope="module")
-def compiled(empty_warehouse: Warehouse) -> Compiled:
-    return Compiled(empty_warehouse.folder / "target" / "compiled" / "loyalty" / "models")
+def compiled(empty_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    # A folder of its own: dbt puts the SQL of unit tests, with their rows in it, over the models'.
+    target = tmp_path_factory.mktemp("compiled")
+    empty_warehouse.dbt("compile", "--target-path", str(target))
+    return Compiled(target / "compiled" / "loyalty" / "models")
 
 
 def fifo(rows: list[Row]) -> tuple[dict[str, int], Counter[tuple[str, str]]]:

@@ -6,7 +6,8 @@
 
 with ledger as (
     select * from {{ ref('fct_points_transactions') }}
-    where deleted_at is null
+    -- rows of nobody stay in the ledger and say nothing of a member
+    where deleted_at is null and member_id is not null
 )
 
 select
