@@ -115,7 +115,7 @@ DIALECTS: Mapping[str, Dialect] = {
         body=_rule_fields,
         # A row that failed before may spoil a call again: such rows travel together, last.
         lane="case when attempt_count > 1 then 'upsert_again' else 'upsert' end",
-        # Rule applies one list of tags to a whole call.
+        # Rule applies one list of tags to a whole call: who gets the same ones travels together.
         group="array_to_string(tags_add, '\n')",
         too_large=_rule_too_large,
     ),

@@ -4,7 +4,8 @@ Owns the requests and the meaning of Rule's answers. Sends fields and tags, noth
 status, a suppression, `fields_clear`, or an automation other than off; so blocked, pending and
 unsubscribed people stay what they are and plain data starts no flow.
 
-    upsert   <= 1,000 people with the same tags to add -> POST /api/v2/subscribers
+    upsert   <= 1,000 people with the tags that all of them get -> POST /api/v2/subscribers
+    tags     of those, the ones who get a further tag, one call a tag -> the same, e-mails only
     removal  DELETE /api/v2/subscribers/{e-mail}/tags/{tag}: v2, because v3 leaves segments stale
 
 A refused call does not say whom it refused. It is split into eighths, not halves: one bad row
@@ -13,11 +14,9 @@ share leaves no room, splitting ends and the rows wait for the next run; there, 
 before travel apart from fresh ones.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-import httpx
 import orjson
 
 from reverse_etl.destinations.base import (
@@ -29,6 +28,7 @@ from reverse_etl.destinations.base import (
     Settled,
     Submitted,
 )
+from reverse_etl.destinations.rule_answers import is_object, refused, suppressed_in
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.plan import PlannedRow
 from vendor_http import (
@@ -172,14 +172,16 @@ class RuleSubscribers:
                         f"Rule refuses upserts with {refusal.status}. Check RULE_BASE_URL"
                     ) from None
                 if len(part) == 1:
-                    yield Settled((_refused(part[0].email, refusal),))
+                    yield Settled((refused(part[0].email, refusal),))
                     continue
                 size = -(-len(part) // SPLIT)
                 parts += [part[at : at + size] for at in range(0, len(part), size)]
                 continue
+            untagged = self._add_tags(part)
             yield Settled(
                 tuple(
-                    self._remove_tags(row, "suppressed" if row.email in suppressed else None)
+                    untagged.get(row.email)
+                    or self._remove_tags(row, "suppressed" if row.email in suppressed else None)
                     for row in part
                 )
             )
@@ -190,25 +192,40 @@ class RuleSubscribers:
         Raises:
             RequestRefusedError: also for a 200 whose body says `error`, as old clients saw it.
         """
+        return self._post((_subscriber(row) for row in rows), _shared_tags(rows))
+
+    def _add_tags(self, rows: Sequence[PlannedRow]) -> Mapping[str, Outcome]:
+        """Add the tags that not all of the rows get; outcomes of those that were refused one."""
+        refused: dict[str, Outcome] = {}
+        shared = _shared_tags(rows)
+        for tag in sorted({tag for row in rows for tag in row.tags_add} - shared):
+            emails = [row.email for row in rows if tag in row.tags_add]
+            self._check_share()
+            try:
+                self._post((b'{"email":%b}' % orjson.dumps(email) for email in emails), {tag})
+            except RequestRefusedError as refusal:
+                # Fields are written by now: unknown, so that all of it is sent again.
+                reason = f"tag_refused_{refusal.status}"
+                refused |= {email: Outcome(email, "unknown", reason) for email in emails}
+        return refused
+
+    def _post(self, people: Iterable[bytes], tags: Collection[str]) -> frozenset[str]:
         head = b'{"update_on_duplicate":true,"automation":false,"sync_subscribers":false,'
-        tags = b""
-        if rows[0].tags_add:
-            tags = b'"tags":' + orjson.dumps(sorted(set(rows[0].tags_add))) + b","
-        people = b",".join(_subscriber(row) for row in rows)
-        content = head + tags + b'"subscribers":[' + people + b"]}"
+        listed = b'"tags":' + orjson.dumps(sorted(tags)) + b"," if tags else b""
+        content = head + listed + b'"subscribers":[' + b",".join(people) + b"]}"
         response = self._api.send(
             "POST",
             SUBSCRIBERS,
             content=content,
             headers={"content-type": "application/json"},
-            check=_is_object,
+            check=is_object,
         )
         answer = orjson.loads(response.content)
         if "error" in answer:
             raise RequestRefusedError(
                 "Rule answered 200 with an error", status=200, body=response.content
             )
-        return _suppressed(answer)
+        return suppressed_in(answer)
 
     def _remove_tags(self, row: PlannedRow, reason_code: str | None) -> Outcome:
         """Remove the tags that no longer apply; 404 = already gone."""
@@ -261,36 +278,11 @@ def _subscriber(row: PlannedRow) -> bytes:
     return b'{"email":%b,"fields":%b}' % (orjson.dumps(row.email), row.body.encode())
 
 
+def _shared_tags(rows: Sequence[PlannedRow]) -> set[str]:
+    """Tags that every row gets."""
+    return set.intersection(*(set(row.tags_add) for row in rows))
+
+
 def _writes(row: PlannedRow) -> bool:
     """False when nothing but the removal of tags is left to do."""
     return row.body != "[]" or bool(row.tags_add)
-
-
-def _is_object(response: httpx.Response) -> None:
-    if not isinstance(orjson.loads(response.content), dict):
-        raise ValueError("no object")  # noqa: TRY004 - the client retries on ValueError
-
-
-def _suppressed(answer: Mapping[str, Any]) -> frozenset[str]:
-    entries = answer.get("suppressed")
-    if not isinstance(entries, list):
-        return frozenset()
-    return frozenset(
-        str(entry["email"]).strip().lower()
-        for entry in entries
-        if isinstance(entry, Mapping) and entry.get("email")
-    )
-
-
-def _refused(email: str, refusal: RequestRefusedError) -> Outcome:
-    """Reason code from Rule's error name (`BadRequest`), reason from the fields it mentions."""
-    code, reason = f"refused_{refusal.status}", None
-    try:
-        body = orjson.loads(refusal.body)
-        code = str(body.get("error") or code)
-        fields = body.get("fields")
-        names = ", ".join(sorted(fields)) if isinstance(fields, Mapping) else ""
-        reason = f"{body.get('message') or ''} {names}".strip() or None
-    except (ValueError, AttributeError):
-        pass  # gateways answer with pages
-    return Outcome(email, "rejected", code, reason.replace(email, "(e-mail)") if reason else None)
