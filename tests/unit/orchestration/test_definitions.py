@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[3]
 # Raw tables that feed no property, each with its reason. Whatever else is read must arrive.
 NOT_PUSHED = {
     ("raw_yotpo", "campaigns"): "ways to earn are in dim_earning_rules; no property of a person",
-    ("raw_yotpo", "completed_referrals"): "no property says who was referred; kept for events",
     ("raw_smile", "quarantine"): "records that could not be read; for the operator",
     ("raw_yotpo", "quarantine"): "records that could not be read; for the operator",
 }
