@@ -161,6 +161,16 @@ def simulate(
 
 
 @app.command()
+def docs() -> None:
+    """Write dbt's documentation of all models, with their lineage, as one page."""
+    from orchestration.dbt_docs import write_docs
+
+    settings, home = _open()
+    page = write_docs(home, settings)
+    console.print(f"open {page} in a browser", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def doctor() -> None:
     """Check keys, scopes, versions, disk and clock."""
     from orchestration.cli.doctor import examine

@@ -116,6 +116,17 @@ def test_a_simulated_price_decides_as_the_real_one_would(shop: Shop, tmp_path: P
     assert after > before
 
 
+def test_dbts_own_documentation_is_one_page_with_every_mart(shop: Shop) -> None:
+    told = shop.loyalty("docs").stdout
+    page = shop.home / "dbt" / "docs" / "static_index.html"
+    assert str(page) in told.replace("\n", "")
+    marts = shop.ask(
+        "select table_name from information_schema.tables where table_schema = 'marts'"
+    )
+    text = page.read_text(errors="replace")
+    assert [name for (name,) in marts if name not in text] == []
+
+
 def test_the_same_again_sends_nothing(shop: Shop) -> None:
     shop.sandbox.control.reset_requests()
     done = shop.loyalty("run")
