@@ -58,6 +58,9 @@ class Reward(BaseModel):
             raise ValueError("a fixed reward needs points_price")
         if self.exchange_type == "variable" and self.variable_step_value is None:
             raise ValueError("a variable reward needs variable_step_value")
+        least, most = self.variable_min_points, self.variable_max_points
+        if least is not None and most is not None and least > most:
+            raise ValueError("variable_min_points is above variable_max_points")
         return self
 
 
@@ -71,8 +74,18 @@ _CURRENT = f"""
 
 
 def write_catalogue(rewards: Sequence[Reward], file: Path) -> None:
-    """Write rewards as a CSV file that a spreadsheet opens."""
-    with file.open("w", newline="", encoding="utf-8") as target:
+    """Write rewards as a CSV file that a spreadsheet opens.
+
+    Raises:
+        LoyaltyError: the file exists already (it may be somebody's edited one) or cannot be made.
+    """
+    try:
+        target_file = file.open("x", newline="", encoding="utf-8")
+    except FileExistsError:
+        raise LoyaltyError(f"{file} exists already; name another file") from None
+    except OSError as error:
+        raise LoyaltyError(f"{file} cannot be written: {error.strerror}") from None
+    with target_file as target:
         writer = csv.DictWriter(target, COLUMNS)
         writer.writeheader()
         for reward in rewards:
@@ -93,9 +106,17 @@ def read_catalogue(file: Path) -> list[Reward]:
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as source:
-            lines = list(csv.DictReader(source))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LoyaltyError(f"{file} cannot be read ({type(error).__name__})") from None
+            text = source.read()
+    except OSError as error:
+        raise LoyaltyError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LoyaltyError(f"{file} cannot be read; save it as CSV in UTF-8") from None
+    header = text.partition("\n")[0]
+    # Spreadsheets write semicolons where the comma is a decimal sign.
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    lines = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+    if not lines:
+        raise LoyaltyError(f"{file} holds no reward; leave at least one line below the header")
     rewards: list[Reward] = []
     problems: list[str] = []
     for number, line in enumerate(lines, start=2):

@@ -60,7 +60,7 @@ def _programs(rows: Sequence[dict[str, Any]]) -> Table:
 
 def _rewards(rows: Sequence[dict[str, Any]]) -> Table:
     table = _table("Rewards")
-    for name in ("programme", "reward", "", "price", "eligible", "gain", "lose", "points at stake"):
+    for name in ("programme", "reward", "", "price", "eligible", "gain", "lose", "points gained"):
         table.add_column(name, justify="left" if name in ("programme", "reward", "") else "right")
     for row in rows:
         table.add_row(

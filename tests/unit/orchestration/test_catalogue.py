@@ -35,6 +35,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ("smile,9,Mug,gift,5", "line 2, exchange_type: Input should be 'fixed' or 'variable'"),
         ("smile,,Mug,fixed,5", "line 2, reward_id"),
         ("lion,9,Mug,fixed,5", "program must be one of smile, yotpo"),
+        ("", "holds no reward"),
         ("smile,9,Mug,variable,", "a variable reward needs variable_step_value"),
         ("smile,9,Mug,fixed,5\nsmile,9,Cup,fixed,6", "smile 9 stands in 2 lines"),
     ],
@@ -53,6 +54,33 @@ def test_an_unknown_column_is_named_with_those_that_exist(tmp_path: Path) -> Non
     with pytest.raises(LoyaltyError, match="unknown column price") as failure:
         read_catalogue(file)
     assert all(name in str(failure.value) for name in COLUMNS)
+
+
+def test_semicolons_of_a_european_spreadsheet_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.csv"
+    file.write_text(
+        "program;reward_id;reward_name;exchange_type;points_price\nsmile;9;Mug;fixed;5\n"
+    )
+    assert read_catalogue(file)[0].points_price == 5
+
+
+def test_a_range_that_nobody_can_buy_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.csv"
+    file.write_text(
+        "program,reward_id,reward_name,exchange_type,variable_min_points,variable_max_points,"
+        "variable_step_value\nsmile,9,Off,variable,5000,300,1\n"
+    )
+    with pytest.raises(LoyaltyError, match="variable_min_points is above"):
+        read_catalogue(file)
+
+
+def test_an_edited_catalogue_is_never_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.csv"
+    write_catalogue([FIXED], file)
+    with pytest.raises(LoyaltyError, match="exists already"):
+        write_catalogue([FIXED, VARIABLE], file)
+    with pytest.raises(LoyaltyError, match="cannot be written"):
+        write_catalogue([FIXED], tmp_path / "nowhere" / "rewards.csv")
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
