@@ -15,7 +15,8 @@ from reverse_etl.destinations import klaviyo, rule
 from reverse_etl.destinations.base import Destination
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.ledger import Ledger
-from reverse_etl.plan import Plan, plan_sync
+from reverse_etl.plan import plan_sync
+from reverse_etl.planned import Plan
 from reverse_etl.results import Progress, SyncResult
 from vendor_http import ApiClient, LoyaltyError
 

@@ -7,7 +7,7 @@ fewest requests for rows in a given order.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from reverse_etl.destinations.base import Batch, LaneLimits
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 
 
 def batch_rows(

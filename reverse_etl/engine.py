@@ -6,6 +6,8 @@ no vendor; must not lose a row: at the end each planned row is accepted, rejecte
 or waits for its job.
 
     settle_jobs (earlier runs) -> plan_sync -> run_sync; `sync` does all three under one lock.
+
+Longer than most modules: each function is one step of that order, and read apart the order is lost.
 """
 
 import logging
@@ -28,7 +30,8 @@ from reverse_etl.destinations.base import (
 )
 from reverse_etl.job_watch import DEFAULT_SETTINGS, EngineSettings, JobWatch
 from reverse_etl.ledger import Ledger, Scope
-from reverse_etl.plan import Plan, plan_sync
+from reverse_etl.plan import plan_sync
+from reverse_etl.planned import Plan
 from reverse_etl.results import OPERATIONS, Progress, SyncResult
 from reverse_etl.tables import delivery_table, outcome_table
 from vendor_http import ConfigurationError, VendorUnavailableError

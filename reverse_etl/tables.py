@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA
 from reverse_etl.destinations.base import Outcome
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 
 
 def delivery_table(rows: Iterable[PlannedRow]) -> pa.Table:

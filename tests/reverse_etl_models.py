@@ -16,7 +16,7 @@ from reverse_etl.destinations.base import Batch, JobReport, LaneLimits, Outcome,
 from reverse_etl.engine import sync
 from reverse_etl.job_watch import EngineSettings
 from reverse_etl.ledger import Ledger
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 from reverse_etl.results import SyncResult
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 from vendor_http import LoyaltyError
 
 

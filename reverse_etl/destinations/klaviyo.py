@@ -7,6 +7,9 @@ are joined as bytes, never parsed again.
     bulk lane    <= 10,000 rows -> POST a job -> poll -> import errors joined to rows
     single lane  rows with a clear, one request each: null clears there, in bulk it is ignored
                  https://developers.klaviyo.com/en/docs/use_klaviyos_bulk_profile_import_api
+
+Longer than most modules: both lanes share the rows set aside by a 400 and the meaning of its
+answers; the reading of single errors is in `klaviyo_errors`.
 """
 
 import re
@@ -32,7 +35,7 @@ from reverse_etl.destinations.klaviyo_errors import (
     problems,
     row_index,
 )
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 from vendor_http import (
     ApiClient,
     ConfigurationError,

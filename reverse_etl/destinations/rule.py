@@ -30,7 +30,7 @@ from reverse_etl.destinations.base import (
 )
 from reverse_etl.destinations.rule_answers import is_object, refused, suppressed_in
 from reverse_etl.destinations.rule_pauses import AnswerWatch
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 from vendor_http import (
     ApiClient,
     ConfigurationError,

@@ -29,7 +29,8 @@ from reverse_etl.batches import batch_rows
 from reverse_etl.destinations.base import LaneLimits
 from reverse_etl.keys import email_fault, plain_email_sql
 from reverse_etl.ledger import Ledger
-from reverse_etl.plan import PlannedRow, plan_sync
+from reverse_etl.plan import plan_sync
+from reverse_etl.planned import PlannedRow
 
 IMPATIENT = replace(QUICK, stalled_seconds=0.03, settle_seconds=0.03, failures_in_a_row=50)
 EMAILS = [f"person{index}@shop.se" for index in range(7)]

@@ -7,6 +7,7 @@ its end. Whatever is asked for outside it is a breach.
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Answer:
         return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
 
 
-class Stranger:
+class Stranger(ABC):
     """What the four vendors share: calls, breaches, rate windows and planned trouble.
 
     `trouble` is a list of functions `Call -> Answer | None`; the first answer wins and is sent in
@@ -68,8 +69,9 @@ class Stranger:
         self.lock = threading.RLock()
         self._windows: dict[tuple[str, float], list[float]] = {}
 
+    @abstractmethod
     def answer(self, call: Call) -> Answer:
-        raise NotImplementedError
+        """The vendor's own answer to a call."""
 
     def too_fast(self, name: str, requests: int, seconds: float, arrived: float) -> float | None:
         """Seconds until the fixed window ends, when this call is one too many for it."""

@@ -9,7 +9,7 @@ import pytest
 
 from reverse_etl.destinations.base import Batch
 from reverse_etl.destinations.klaviyo import KlaviyoProfiles, client
-from reverse_etl.plan import PlannedRow
+from reverse_etl.planned import PlannedRow
 from vendor_http import ApiClient
 
 EMAILS = ["a@shop.se", "b@shop.se", "c@shop.se"]

@@ -8,7 +8,8 @@ import pytest
 from reverse_etl_models import COMMON, NOW, ModelVendor, member, publish, run, spec
 
 from reverse_etl.ledger import Ledger
-from reverse_etl.plan import Plan, plan_sync
+from reverse_etl.plan import plan_sync
+from reverse_etl.planned import Plan
 from vendor_http import ConfigurationError
 
 
