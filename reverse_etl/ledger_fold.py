@@ -118,7 +118,8 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             cast(json_merge_patch('{}', coalesce(s.applied, '{}')) as varchar) as accepted,
             accepted <> '{}',
             s.job_id, s.run_id, s.attempt_count, s.sent_at,
-            case when s.state = 'accepted' then s.settled_at end
+            case when s.state = 'accepted' then s.settled_at end,
+            null
         from settled as s
         where not exists (
             select 1 from profiles as p where p.email = s.email

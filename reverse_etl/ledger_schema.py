@@ -94,6 +94,38 @@ create table rejections (
     quarantined_at timestamp
 );
 """,
+    """
+alter table profiles add column quarantined_at timestamp;  -- since when it is no longer tried
+create table acceptance_times (
+    run_id varchar not null,
+    destination varchar not null,
+    object varchar not null,
+    seconds integer not null,        -- from leaving to acceptance, whole seconds
+    row_count bigint not null
+);
+create table read_backs (
+    read_back_id varchar not null,
+    destination varchar not null,
+    object varchar not null,
+    started_at timestamp not null,
+    finished_at timestamp,
+    is_sample boolean not null,
+    known_count bigint not null,     -- people who hold values of ours, by the ledger
+    checked_count bigint not null,   -- of these: read back
+    accurate_count bigint not null,
+    missing_count bigint not null,   -- no such person at the vendor
+    drifted_count bigint not null,   -- at least one value is another
+    repaired_count bigint not null   -- marked to be written again
+);
+create table read_back_drift (
+    read_back_id varchar not null,
+    destination varchar not null,
+    object varchar not null,
+    email varchar not null,
+    property varchar not null,       -- '' where the person is missing as a whole
+    kind varchar not null            -- missing, different, unexpected
+);
+""",
 )
 
 

@@ -14,7 +14,7 @@ from functools import partial
 import orjson
 from rich.console import Console
 
-from orchestration.cli import app, vendors
+from orchestration.cli import refresh_commands, vendors
 from orchestration.home import Home
 from orchestration.settings import DESTINATIONS
 from vendor_http import LoyaltyError
@@ -40,10 +40,10 @@ def run_demo(console: Console, home: Home, customers: int, days: int) -> None:
         os.environ["LOYALTY_HOME"] = str(home.root)
         os.environ["LOYALTY_ENV_FILE"] = os.devnull  # real keys in .env have no business here
         _chapter(console, "First load", "loyalty run")
-        _type(sandbox, app.run)
+        _type(sandbox, refresh_commands.run)
         sent = _written(sandbox)
         _chapter(console, "Once more: nothing changed, so nothing is sent", "loyalty sync")
-        _type(sandbox, app.sync)
+        _type(sandbox, refresh_commands.sync)
         again = _written(sandbox) - sent
         console.print(f"write requests to Klaviyo and Rule: [bold]{again}[/]\n", highlight=False)
         if again:
@@ -52,7 +52,7 @@ def run_demo(console: Console, home: Home, customers: int, days: int) -> None:
             happened = sandbox.control("POST", "/clock", {"days": 1})["happened"]
             _chapter(console, "A day later: only what changed is sent", "loyalty run --brief")
             console.print(f"in the shop: {vendors.sentence(happened)}\n", highlight=False)
-            _type(sandbox, partial(app.run, brief=True))
+            _type(sandbox, partial(refresh_commands.run, brief=True))
     console.print(f"Done in {time.monotonic() - started:.0f} s. What now:", highlight=False)
     for what, command in (
         ("the runs, the lineage, the checks", "make dev"),

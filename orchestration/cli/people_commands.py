@@ -1,0 +1,1 @@
+"""Commands about one person: where the values come from, and erasure."""

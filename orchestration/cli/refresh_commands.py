@@ -1,0 +1,95 @@
+"""Commands that run the pipeline or a part of it, through Dagster."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestration.cli.base import Only, app, known, start_run
+from vendor_http import LoyaltyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dagster import AssetKey
+
+Full = Annotated[bool, typer.Option("--full", help="read everything from the beginning")]
+Quick = Annotated[bool, typer.Option("--quick", help="read only what changed since the last run")]
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="believe a list that came back implausibly short")
+]
+
+
+@app.command(rich_help_panel="Refresh")
+def run(
+    full: Full = False,
+    quick: Quick = False,
+    allow_shrink: AllowShrink = False,
+    brief: Annotated[bool, typer.Option("--brief", help="end with what was sent, no more")] = False,
+) -> None:
+    """Extract, build, publish and sync, as one Dagster run that the UI shows too."""
+    how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
+    start_run(lambda: None, extraction=how, show="deliveries" if brief else "summary")
+
+
+@app.command(rich_help_panel="Refresh")
+def extract(
+    sources: Only = None,
+    full: Full = False,
+    quick: Quick = False,
+    allow_shrink: AllowShrink = False,
+) -> None:
+    """Read the programmes (smile, yotpo) into the warehouse."""
+    wanted = known(sources, ("smile", "yotpo"))
+
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.extraction import keys
+
+        return keys(wanted)
+
+    how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
+    start_run(selection, extraction=how)
+
+
+@app.command(rich_help_panel="Refresh")
+def build() -> None:
+    """Build and test all models (dbt)."""
+
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.definitions import model_keys
+
+        return model_keys()
+
+    start_run(selection)
+
+
+@app.command(rich_help_panel="Refresh")
+def publish() -> None:
+    """Put the tables of the last good build in front of their readers."""
+
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.publication import KEY
+
+        return [KEY]
+
+    start_run(selection)
+
+
+@app.command(rich_help_panel="Refresh")
+def sync(destinations: Only = None) -> None:
+    """Push what changed to klaviyo and rule; nothing when nothing changed."""
+    wanted = known(destinations, ("klaviyo", "rule"))
+
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.syncs import keys
+
+        return keys(wanted)
+
+    start_run(selection, show="deliveries")
+
+
+def _extraction(*, full: bool, quick: bool, allow_shrink: bool) -> dict[str, object]:
+    """The extractions' configuration, as the UI would give it."""
+    if full and quick:
+        raise LoyaltyError("--full and --quick contradict each other; give one of them")
+    reach = {"reach": "full" if full else "quick"} if full or quick else {}
+    return {**reach, **({"allow_shrink": True} if allow_shrink else {})}
