@@ -5,20 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestration.accounts import connect
 from orchestration.dbt import read_manifest
 from orchestration.home import Home, claim
 from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
 from reverse_etl import engine
 from reverse_etl.declarations import SyncSpec, sync_spec
-from reverse_etl.destinations import klaviyo, rule
-from reverse_etl.destinations.base import Destination
-from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.ledger import Ledger
 from reverse_etl.plan import plan_sync
 from reverse_etl.planned import Plan
 from reverse_etl.results import Progress, SyncResult
-from vendor_http import ApiClient, LoyaltyError
+from vendor_http import LoyaltyError
 
 # Single rejected rows are a day's work; more than this share and this many rows is a fault.
 REJECTED_ROWS_TOLERATED = 10
@@ -53,12 +51,6 @@ def declared(destination: str) -> DeclaredSync:
     return next(sync for sync in SYNCS if sync.destination == destination)
 
 
-def destination_client(name: str, settings: Settings) -> ApiClient | None:
-    """The signed-in client of a destination; None when its key is not set."""
-    connected = _connect(name, settings)
-    return connected[0] if connected else None
-
-
 def plan(sync: DeclaredSync, settings: Settings, home: Home, now: datetime) -> Plan:
     """What `sync` would send now; nothing is sent. Close the plan after use."""
     _require_published(home)
@@ -81,7 +73,7 @@ def run_sync(
         TooManyRejectedError: after everything was sent and recorded.
         LoyaltyError: the vendor or a setting stopped it; what was accepted is recorded.
     """
-    connected = _connect(sync.destination, settings)
+    connected = connect(sync.destination, settings)
     if connected is None:
         return None
     client, destination = connected
@@ -102,23 +94,6 @@ def run_sync(
             publish_deliveries(home)
     _judge(sync, result, settings.rejected_share)
     return result
-
-
-def _connect(name: str, settings: Settings) -> tuple[ApiClient, Destination] | None:
-    if name == "klaviyo" and settings.klaviyo_api_key is not None:
-        client = klaviyo.client(
-            settings.klaviyo_api_key.get_secret_value(),
-            settings.klaviyo_base_url,
-            settings.klaviyo_revision,
-        )
-        return client, klaviyo.KlaviyoProfiles(client)
-    if name == "rule" and settings.rule_api_key is not None:
-        watch = AnswerWatch()
-        client = rule.client(
-            settings.rule_api_key.get_secret_value(), watch, settings.rule_base_url
-        )
-        return client, rule.RuleSubscribers(client, watch)
-    return None
 
 
 def _spec(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:

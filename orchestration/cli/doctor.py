@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
-from orchestration.activate import destination_client
+from orchestration.accounts import destination_client
 from orchestration.home import Home
 from orchestration.programs import programs, source_client
 from orchestration.settings import DESTINATIONS, Settings
