@@ -100,6 +100,10 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             job_id = coalesce(s.job_id, case when s.was_sent then null else profiles.job_id end),
             run_id = s.run_id,
             attempt_count = s.attempt_count,
+            rejected_count = case s.state
+                when 'rejected' then coalesce(profiles.rejected_count, 0) + 1
+                when 'accepted' then null
+                else profiles.rejected_count end,
             sent_at = coalesce(s.sent_at, profiles.sent_at),
             accepted_at = case when s.state = 'accepted' then s.settled_at
                 else profiles.accepted_at end
@@ -119,7 +123,8 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             accepted <> '{}',
             s.job_id, s.run_id, s.attempt_count, s.sent_at,
             case when s.state = 'accepted' then s.settled_at end,
-            null
+            null,
+            case when s.state = 'rejected' then 1 end
         from settled as s
         where not exists (
             select 1 from profiles as p where p.email = s.email

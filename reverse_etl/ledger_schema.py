@@ -72,7 +72,7 @@ create table runs (
     operation varchar not null,
     started_at timestamp not null,
     finished_at timestamp,
-    status varchar not null,         -- running, succeeded, unfinished, aborted, failed
+    status varchar not null,         -- running, succeeded, unfinished, aborted, held, failed
     planned_count bigint not null,
     attempted_count bigint not null,
     accepted_count bigint not null,
@@ -124,6 +124,17 @@ create table read_back_drift (
     email varchar not null,
     property varchar not null,       -- '' where the person is missing as a whole
     kind varchar not null            -- missing, different, unexpected
+);
+""",
+    """
+alter table profiles add column rejected_count integer;  -- refusals in a row, null = none
+create table plan_sizes (
+    run_id varchar not null,
+    destination varchar not null,
+    object varchar not null,
+    planned_at timestamp not null,
+    row_count bigint not null,       -- rows of the model
+    known_count bigint not null      -- people who held values of ours
 );
 """,
 )
