@@ -47,6 +47,12 @@ class Property:
 class SyncSpec:
     """One declared sync, with the properties of the families that are switched on.
 
+    Attributes:
+        switched_off: names of the declared properties of the other families: left alone, because
+            another integration may write them now.
+        people: table of the published file with everybody there is, to tell how many of the members
+            have no e-mail; None = not known.
+
     Raises:
         ConfigurationError: at construction, when the declaration cannot work; names the model.
     """
@@ -59,6 +65,8 @@ class SyncSpec:
     key: str
     properties: tuple[Property, ...]
     tags_column: str | None = None
+    switched_off: frozenset[str] = frozenset()
+    people: str | None = None
 
     def __post_init__(self) -> None:
         if self.destination not in KINDS:
@@ -117,6 +125,7 @@ def sync_spec(manifest: Mapping[str, Any], model: str, families: Collection[str]
         )
     destination = str(declared["destination"])
     properties: list[Property] = []
+    switched_off: set[str] = set()
     tags_column: str | None = None
     for column, entry in node.get("columns", {}).items():
         meta = _meta(entry)
@@ -128,6 +137,8 @@ def sync_spec(manifest: Mapping[str, Any], model: str, families: Collection[str]
         item = _property(model, destination, str(column), meta)
         if item.family in families:
             properties.append(item)
+        else:
+            switched_off.add(item.name)
     return SyncSpec(
         model=model,
         destination=destination,
@@ -138,6 +149,8 @@ def sync_spec(manifest: Mapping[str, Any], model: str, families: Collection[str]
         # By name, so that moving a column in the model changes no payload and no hash.
         properties=tuple(sorted(properties, key=lambda item: item.name)),
         tags_column=tags_column,
+        switched_off=frozenset(switched_off),
+        people=declared.get("people"),
     )
 
 

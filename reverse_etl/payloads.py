@@ -2,7 +2,8 @@
 
 Knows how values are spelled, which requests a row needs (its lane) and what is too large. Knows no
 HTTP and no ledger. The plan fills the placeholders: `v<i>` is the JSON text of property i (NULL =
-no value), `h<i>` what the vendor holds, `patch` the object of changes with null for a clear.
+no value), `h<i>` what the vendor holds, `orphans` what it holds and no column declares any more,
+`patch` the object of changes with null for a clear.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ class Dialect:
         lane: SQL naming the kind of request a row needs.
         group: SQL of what rows of one request must share.
         too_large: SQL that is true for what the vendor would refuse for its size.
+        kept_prefix: properties that begin so are never cleared, even when nobody declares them.
     """
 
     kinds: Mapping[str, ValueSql]
@@ -38,6 +40,7 @@ class Dialect:
     lane: str
     group: str
     too_large: Callable[[Sequence[Property]], str]
+    kept_prefix: str = ""
 
 
 def literal(text: str) -> str:
@@ -75,6 +78,10 @@ def _rule_fields(properties: Sequence[Property]) -> str:
         tail = literal(f',"type":"{item.kind}"}}')
         value = f"coalesce(v{index}, '\"\"')"
         parts.append(f"case when {travels(item, index)} then {head} || {value} || {tail} end")
+    # What no column declares any more is cleared too; its type is not known, so none is named.
+    orphan = """'{"key":' || cast(to_json(n) as varchar) || ',"value":""}'"""
+    listed = f"array_to_string(list_transform(orphans, lambda n: {orphan}), ',')"
+    parts.append(f"nullif({listed}, '')")
     return "'[' || concat_ws(',', " + ", ".join(parts) + ") || ']'"
 
 
@@ -118,5 +125,6 @@ DIALECTS: Mapping[str, Dialect] = {
         # Rule applies one list of tags to a whole call: who gets the same ones travels together.
         group="array_to_string(tags_add, '\n')",
         too_large=_rule_too_large,
+        kept_prefix="Subscriber.",
     ),
 }

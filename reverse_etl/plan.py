@@ -101,21 +101,30 @@ def _difference(connection: duckdb.DuckDBPyConnection, sql: PlanSql) -> dict[str
     """Fill table `planned`; the set-based part, everything inside DuckDB."""
     connection.execute(sql.duplicates())
     connection.execute(sql.waiting())
+    connection.execute(sql.quarantined())
     duplicates = _count(connection, "duplicates")
-    waiting = _count(connection, "waiting")
-    connection.execute(sql.candidates(bool(duplicates), bool(waiting)))
-    connection.execute(sql.differences())
+    left_out = {name: _count(connection, name) for name in ("waiting", "quarantined")}
+    connection.execute(
+        sql.candidates(bool(duplicates), [name for name, keys in left_out.items() if keys])
+    )
+    orphans = [str(row[0]) for row in connection.execute(sql.orphans()).fetchall()]
+    connection.execute(sql.differences(orphans))
     connection.execute(sql.planned())
     total = _count(connection, f"published.{sql.spec.relation}")
     candidates = connection.execute(
         "select count(*) from candidates where payload_hash is not null"
     ).fetchone()
     compared = int(candidates[0]) if candidates else 0
-    in_model = 0
-    if waiting:
-        in_model = int((connection.execute(sql.waiting_in_model()).fetchone() or (0,))[0])
+    not_compared = sum(
+        _one(connection, sql.in_model(name)) for name, keys in left_out.items() if keys
+    )
     connection.execute("drop table candidates")
-    return {"unchanged": total - compared - in_model, "waiting": waiting}
+    return {
+        "rows": total,
+        "known": _one(connection, sql.known()),
+        "unchanged": total - compared - not_compared,
+        **left_out,
+    }
 
 
 def _judge_emails(connection: duckdb.DuckDBPyConnection) -> None:
@@ -163,7 +172,11 @@ def _column_types(connection: duckdb.DuckDBPyConnection, spec: SyncSpec) -> dict
 
 
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    row = connection.execute(f"select count(*) from {relation}").fetchone()
+    return _one(connection, f"select count(*) from {relation}")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -47,15 +47,44 @@ class PlanSql:
             f"select email from ledger.deliveries where {self._mine} and state = 'sent'"
         )
 
-    def waiting_in_model(self) -> str:
-        """How many rows of the model wait for such a job."""
+    def quarantined(self) -> str:
+        """Keys that the vendor refused too often: left out until somebody releases them."""
         return (
-            f"select count(*) from published.{self.spec.relation} "
-            f"where {self._key()} in (select email from waiting)"
+            "create table quarantined as select email from ledger.profiles "
+            f"where {self._mine} and quarantined_at is not null "
+            "and email not in (select email from waiting)"
         )
 
-    def candidates(self, has_duplicates: bool, has_waiting: bool) -> str:
-        """Rows that may need a write, with their typed columns (p0.., tags)."""
+    def known(self) -> str:
+        """How many people hold values of ours."""
+        return f"select count(*) from ledger.profiles where {self._mine} and is_holding"
+
+    def in_model(self, keys: str) -> str:
+        """How many rows of the model are in table `keys`."""
+        return (
+            f"select count(*) from published.{self.spec.relation} "
+            f"where {self._key()} in (select email from {keys})"
+        )
+
+    def orphans(self) -> str:
+        """Properties that candidates hold and that no column declares any more."""
+        declared = {item.name for item in self.spec.properties} | self.spec.switched_off
+        names = ", ".join(literal(name) for name in sorted(declared))
+        kept = self.dialect.kept_prefix
+        return f"""
+select distinct name from (
+    select unnest(json_keys(accepted)) as name from ledger.profiles
+    where {self._mine} and is_holding and email in (select email from candidates)
+)
+where not starts_with(name, '{TAG_PREFIX}') and name not in ({names})
+    and {f"not starts_with(name, {literal(kept)})" if kept else "true"}
+order by name"""
+
+    def candidates(self, has_duplicates: bool, left_out: Sequence[str]) -> str:
+        """Rows that may need a write, with their typed columns (p0.., tags).
+
+        `left_out`: tables of keys that are not planned now.
+        """
         columns = [f"{_name(p.column)} as p{i}" for i, p in enumerate(self.spec.properties)]
         empty = [
             f"cast(null as {self.types[p.column]}) as p{i}"
@@ -68,7 +97,8 @@ class PlanSql:
         fresh += " and settled.payload_hash = desired.payload_hash)"
         if has_duplicates:
             fresh += " or email in (select email from duplicates)"
-        in_flight = "email not in (select email from waiting)" if has_waiting else "true"
+        tests = [f"email not in (select email from {table})" for table in left_out]
+        wanted = " and ".join(tests) or "true"
         return f"""
 create table candidates as
 with desired as (
@@ -101,10 +131,10 @@ both_sides as (
     union all
     select * from gone
 )
-select * from both_sides where email is null or {in_flight}"""
+select * from both_sides where email is null or ({wanted})"""
 
-    def differences(self) -> str:
-        """What is wanted (v), what is held (h) and which tags move."""
+    def differences(self, orphans: Sequence[str]) -> str:
+        """What is wanted (v), what is held (h), which tags move and which orphans are held."""
         wanted = [
             f"{self._value(item, f'c.p{index}')} as v{index}"
             for index, item in enumerate(self.spec.properties)
@@ -124,6 +154,8 @@ select * from both_sides where email is null or {in_flight}"""
         add = f"list_sort(list_filter(tags, lambda t: not list_contains({sure_tags}, t)))"
         remove = f"list_filter({known_tags}, lambda t: not list_contains(tags, t))"
         has_tags = self.spec.tags_column is not None
+        names = f"[{', '.join(literal(name) for name in orphans)}]"
+        held_orphans = f"list_filter({names}, lambda n: list_contains(json_keys(accepted), n))"
         return f"""
 create view differences as
 with joined as (
@@ -144,7 +176,8 @@ select
     * exclude (held),
     {", ".join(held)},
     {add if has_tags else none} as tags_add,
-    {remove if has_tags else none} as tags_remove
+    {remove if has_tags else none} as tags_remove,
+    {held_orphans if orphans else none} as orphans
 from joined"""
 
     def planned(self) -> str:
@@ -155,15 +188,21 @@ from joined"""
             f"case when {travels(p, i)} then {_member(p)} || coalesce(v{i}, 'null') end"
             for i, p in enumerate(properties)
         ]
-        members += [_tag_members("tags_add", "true"), _tag_members("tags_remove", "null")]
+        members += [
+            _members("tags_add", "true", TAG_PREFIX),
+            _members("tags_remove", "null", TAG_PREFIX),
+            _members("orphans", "null"),
+        ]
         clears = [
             f"(v{i} is null and h{i} is not null)"
             for i, p in enumerate(properties)
             if not p.is_never_cleared
         ]
+        clears.append("len(orphans) > 0")
         # What reaches this view unfit is refused, not compared: its text form means nothing.
         changed = [changes(p, i) for i, p in compared]
-        changed += ["len(tags_add) > 0", "len(tags_remove) > 0", "has_unfit_number"]
+        changed += ["len(tags_add) > 0", "len(tags_remove) > 0", "len(orphans) > 0"]
+        changed += ["has_unfit_number"]
         has_value = [f"v{i} is not null" for i, _ in compared] + ["len(tags) > 0"]
         unusable_tag = f"len(list_filter(tags, lambda t: regexp_matches(t, '{_UNUSABLE_TAG}'))) > 0"
         return f"""
@@ -172,7 +211,7 @@ with patched as (
     select
         *,
         '{{' || concat_ws(',', {", ".join(members)}) || '}}' as patch,
-        {" or ".join(clears) or "false"} as has_clear,
+        {" or ".join(clears)} as has_clear,
         {" or ".join(changed)} as is_changed,
         {" or ".join(has_value)} as has_value,
         accepted <> '{{}}' as is_touched,
@@ -208,6 +247,7 @@ select
     payload_hash,
     cast(attempt_count as integer) as attempt_count,
     must_exist,
+    has_clear,
     state
 from patched"""
 
@@ -254,6 +294,7 @@ def _clean_tags(column: str) -> str:
     return f"list_sort(list_distinct(list_filter({trimmed}, lambda t: t <> '')))"
 
 
-def _tag_members(tags: str, value: str) -> str:
-    member = f"cast(to_json('{TAG_PREFIX}' || t) as varchar) || ':{value}'"
-    return f"nullif(array_to_string(list_transform({tags}, lambda t: {member}), ','), '')"
+def _members(names: str, value: str, prefix: str = "") -> str:
+    """SQL of JSON members that give every name of a list the same value; NULL for an empty list."""
+    member = f"cast(to_json({literal(prefix)} || n) as varchar) || ':{value}'"
+    return f"nullif(array_to_string(list_transform({names}, lambda n: {member}), ','), '')"
