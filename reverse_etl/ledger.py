@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA
-from reverse_etl.ledger_export import EXPORTS, write_exports
+from reverse_etl.ledger_export import PROFILES_WITH_PAYLOAD, write_exports
 from reverse_etl.ledger_file import LedgerBusyError, LedgerFile, Scope, utc
 from reverse_etl.ledger_fold import CLOSE_BROKEN_RUNS, OpenJob, fold_settled, open_jobs
 from reverse_etl.results import OPERATIONS, OperationCounts
@@ -282,13 +282,13 @@ class Ledger(LedgerFile):
         """All that is known about one person's deliveries, one dict per destination."""
         with self.open() as db:
             found = db.execute(
-                f"select * from ({EXPORTS['profiles']}) where email = ?", [email.strip().lower()]
+                f"select * from ({PROFILES_WITH_PAYLOAD}) where email = ?", [email.strip().lower()]
             )
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def export(self, connection: duckdb.DuckDBPyConnection, schema: str = "sync") -> None:
-        """Write `runs`, `profiles` and `rejections` into a database that is being published.
+        """Write the tables of `ledger_export.EXPORTS` into another database.
 
         Args:
             connection: open and writable; not the ledger itself.

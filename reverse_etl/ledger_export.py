@@ -1,7 +1,8 @@
-"""The ledger as published tables (schema `sync`): runs, profiles, rejections.
+"""The ledger as published tables (schema `sync`): what `EXPORTS` lists.
 
 Column names are what analysts and dbt rely on: add, never rename. Rows travel as Arrow, so that
-ledger and published file never have to be attached to each other.
+ledger and published file never have to be attached to each other. Payloads stay in the ledger: what
+a vendor holds of somebody is asked for by person (`loyalty why`), not in bulk.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,29 @@ import duckdb
 
 from reverse_etl.ledger_words import TABLES
 
+# A delivery under way is newer than the state it will become.
+_PROFILES = """
+    with under_way as (
+        select destination, object, email, run_id, operation, job_id, attempt_count, sent_at
+        from deliveries where state = 'sent'
+    )
+    select
+        destination, object, email,
+        case when u.email is not null then 'sent' else p.state end as state,
+        case when u.email is null then p.reason_code end as reason_code,
+        p.payload_hash,
+        coalesce(u.job_id, p.job_id) as job_id,
+        coalesce(u.sent_at, p.sent_at) as sent_at,
+        p.accepted_at,
+        coalesce(u.run_id, p.run_id) as run_id,
+        coalesce(u.operation, p.operation) as operation,
+        coalesce(u.attempt_count, p.attempt_count) as attempt_count,
+        p.quarantined_at{more}
+    from profiles as p full join under_way as u using (destination, object, email)
+    order by destination, object, email
+"""
+# For one person at a time: the JSON object of what the vendor holds of ours goes along.
+PROFILES_WITH_PAYLOAD = _PROFILES.format(more=",\n        p.accepted as accepted_payload")
 EXPORTS: Mapping[str, str] = {
     "runs": """
         select run_id, destination, object, operation, started_at, finished_at, status,
@@ -18,32 +42,25 @@ EXPORTS: Mapping[str, str] = {
         from runs
         order by started_at, run_id, destination, object, operation
     """,
-    # A delivery under way is newer than the state it will become.
-    "profiles": """
-        with under_way as (
-            select destination, object, email, run_id, operation, job_id, attempt_count, sent_at
-            from deliveries where state = 'sent'
-        )
-        select
-            destination, object, email,
-            case when u.email is not null then 'sent' else p.state end as state,
-            case when u.email is null then p.reason_code end as reason_code,
-            p.payload_hash,
-            coalesce(u.job_id, p.job_id) as job_id,
-            coalesce(u.sent_at, p.sent_at) as sent_at,
-            p.accepted_at,
-            coalesce(u.run_id, p.run_id) as run_id,
-            coalesce(u.operation, p.operation) as operation,
-            coalesce(u.attempt_count, p.attempt_count) as attempt_count,
-            p.accepted as accepted_payload
-        from profiles as p full join under_way as u using (destination, object, email)
-        order by destination, object, email
-    """,
+    "profiles": _PROFILES.format(more=""),
     "rejections": """
         select run_id, destination, object, email, operation, state, reason_code, reason,
             attempt_count, recorded_at, quarantined_at
         from rejections
         order by recorded_at, run_id, destination, email
+    """,
+    "jobs": """
+        select destination, object, job_id, run_id, status, submitted_at, settled_at, row_count,
+            accepted_count, rejected_count
+        from jobs
+        order by submitted_at, destination, object, job_id
+    """,
+    # Each fold adds its own rows; readers see one per number of seconds.
+    "acceptance_times": """
+        select run_id, destination, object, seconds, cast(sum(row_count) as bigint) as row_count
+        from acceptance_times
+        group by run_id, destination, object, seconds
+        order by run_id, destination, object, seconds
     """,
 }
 

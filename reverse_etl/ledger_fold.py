@@ -87,6 +87,14 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     )
     db.execute(
         """
+        insert into acceptance_times
+        select run_id, destination, object, date_sub('second', sent_at, settled_at), count(*)
+        from settled where state = 'accepted' and sent_at is not null
+        group by all
+        """
+    )
+    db.execute(
+        """
         update profiles set
             state = case when s.state = 'unknown' then 'aborted' else s.state end,
             reason_code = s.reason_code,

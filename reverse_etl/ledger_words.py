@@ -44,7 +44,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "sent_at": "When it was last sent (UTC).",
             "accepted_at": "When the vendor last accepted something (UTC); none = never.",
             "operation": "What was last planned: add, change or clear.",
-            "accepted_payload": "JSON: each property and the value that the vendor holds of ours.",
+            "quarantined_at": "Since when it is no longer tried (UTC); none = tried again.",
         },
     ),
     "rejections": (
@@ -56,6 +56,30 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "reason": "The vendor's own words, shortened, without personal data.",
             "recorded_at": "When this was noted (UTC).",
             "quarantined_at": "Since when the row is no longer tried (UTC); none = tried again.",
+        },
+    ),
+    "jobs": (
+        "One row per job that a vendor works on by itself (Klaviyo's bulk imports), written down "
+        "before anybody asks about it.",
+        {
+            **_SHARED,
+            "job_id": "The vendor's id of the job.",
+            "status": "submitted (the vendor still works on it), complete, cancelled or expired.",
+            "submitted_at": "When the vendor took it (UTC).",
+            "settled_at": "When its end was seen and each row had an outcome (UTC); none before.",
+            "row_count": "Rows in it.",
+            "accepted_count": "Of these: accepted; none before the end.",
+            "rejected_count": "Of these: refused; none before the end.",
+        },
+    ),
+    "acceptance_times": (
+        "One row per run, destination, object and number of seconds: how many rows the vendor "
+        "accepted so long after they were sent.",
+        {
+            **_SHARED,
+            "seconds": "Whole seconds from the leaving of the request to the acceptance as we saw "
+            "it.",
+            "row_count": "Rows that took so long.",
         },
     ),
 }
