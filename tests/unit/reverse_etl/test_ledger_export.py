@@ -109,7 +109,8 @@ def test_every_published_column_is_put_into_words(
     silent = ask(
         ledger,
         published,
-        "select table_name, column_name from duckdb_columns() where comment is null and not internal",
+        "select table_name, column_name from duckdb_columns() "
+        "where comment is null and not internal",
     )
     assert silent == []
     assert set(TABLES) == set(EXPORTS)
