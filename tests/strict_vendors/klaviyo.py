@@ -8,27 +8,16 @@ anything but properties and the e-mail.
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-import jsonschema_rs
-
+from strict_vendors.klaviyo_document import BODIES, MEDIA_TYPE, RULES, faults
 from strict_vendors.server import Answer, Call, Stranger
 
 KEY = "pk_strictKlaviyo0123456789"
 REVISION = "2026-07-15"
-MEDIA_TYPE = "application/vnd.api+json"
-RULES: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "fixtures" / "klaviyo_requests.json").read_text()
-)
 JOBS = "/api/profile-bulk-import-jobs"
-BODIES = {
-    name: jsonschema_rs.validator_for(rule["body"])
-    for name, rule in RULES.items()
-    if "body" in rule
-}
 
 
 @dataclass
@@ -57,6 +46,13 @@ class Klaviyo(Stranger):
         self.ends_as = "complete"
         self.revision = REVISION
         self.identities_in_flight: set[str] = set()
+
+    def take(self, call: Call) -> Answer:
+        """Every call is judged, those that planned trouble answers included."""
+        self.violations += faults(
+            call.method, call.path, call.query.items(), call.headers, call.body
+        )
+        return super().take(call)
 
     def answer(self, call: Call) -> Answer:
         name, identity = _operation(call)

@@ -2,6 +2,8 @@
 
 Structure only: names, types, enums, what is required; no descriptions or examples. Objects whose
 properties are listed take no others. The document: https://github.com/klaviyo/openapi, stable.json.
+It holds the operations that this product asks for and no others: a request for one that is not here
+is a fault (see `klaviyo_document`).
 
     python tests/strict_vendors/reduce_klaviyo.py stable.json
 """
@@ -15,11 +17,14 @@ FIXTURE = Path(__file__).parents[1] / "fixtures" / "klaviyo_requests.json"
 OPERATIONS = (
     ("get", "/api/accounts"),
     ("get", "/api/profiles"),
+    ("get", "/api/profiles/{id}"),
+    ("patch", "/api/profiles/{id}"),
     ("post", "/api/profile-import"),
     ("post", "/api/profile-bulk-import-jobs"),
     ("get", "/api/profile-bulk-import-jobs"),
     ("get", "/api/profile-bulk-import-jobs/{job_id}"),
     ("get", "/api/profile-bulk-import-jobs/{id}/import-errors"),
+    ("post", "/api/data-privacy-deletion-jobs"),
 )
 MEDIA_TYPE = "application/vnd.api+json"
 
@@ -47,20 +52,36 @@ def schema(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any]:
-    """Query parameters, rate windows and body of one operation."""
+    """Parameters, filters, rate windows, body and kind of answer of one operation."""
     found = document["paths"][path][method]
+    parameters = found.get("parameters", [])
     body = found.get("requestBody", {}).get("content", {}).get(MEDIA_TYPE, {}).get("schema")
     return {
         "query": {
             entry["name"]: schema(document, entry["schema"])
-            for entry in found.get("parameters", [])
+            for entry in parameters
             if entry["in"] == "query"
+        },
+        "required": {
+            place: sorted(
+                entry["name"]
+                for entry in parameters
+                if entry["in"] == place and entry.get("required")
+            )
+            for place in ("query", "header", "path")
+        },
+        "filters": {
+            field: sorted({name for names in rules["operators"].values() for name in names})
+            for field, rules in found.get("x-klaviyo-filters", {}).items()
         },
         "rate": {
             name: int(text.split("/")[0])
             for name, text in found["x-klaviyo-ratelimit"].items()
             if name in ("burst", "steady")
         },
+        "answers": sorted(
+            {media for answer in found["responses"].values() for media in answer.get("content", {})}
+        ),
         **({"body": schema(document, body)} if body else {}),
     }
 
