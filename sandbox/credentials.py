@@ -9,6 +9,8 @@ SMILE_API_KEY = "api_sandbox00000000"
 YOTPO_GUID = "sandboxGuid-0123456789"
 YOTPO_API_KEY = "sandboxYotpoKey000000000"
 KLAVIYO_API_KEY = "pk_sandbox0000000000000000000000000000"
+KLAVIYO_CLIENT_ID = "sandbox-app-00000000"
+KLAVIYO_CLIENT_SECRET = "sandbox-app-secret-0000000000000000"  # noqa: S105 - opens the sandbox only
 RULE_API_KEY = "sandbox-rule-00000000-0000-0000"
 
 
@@ -22,6 +24,9 @@ def environment(base_url: str) -> dict[str, str]:
         "YOTPO_BASE_URL": f"{base_url}/yotpo/api/v2",
         "KLAVIYO_API_KEY": KLAVIYO_API_KEY,
         "KLAVIYO_BASE_URL": f"{base_url}/klaviyo",
+        "KLAVIYO_CLIENT_ID": KLAVIYO_CLIENT_ID,
+        "KLAVIYO_CLIENT_SECRET": KLAVIYO_CLIENT_SECRET,
+        "KLAVIYO_OAUTH_AUTHORIZE_URL": f"{base_url}/klaviyo/oauth/authorize",
         "RULE_API_KEY": RULE_API_KEY,
         "RULE_BASE_URL": f"{base_url}/rule",
     }

@@ -1,7 +1,8 @@
 """Klaviyo's API: key, revision, rate windows, published rules, then the endpoint.
 
 Owns what all operations share and wires stores to endpoints; what an endpoint does is in
-`profile_endpoints.py`, `import_endpoints.py`, `event_endpoints.py` and `event_reads.py`. Data flow:
+`profile_endpoints.py`, `import_endpoints.py`, `event_endpoints.py`, `event_reads.py` and `oauth.py`
+(whose tokens and pages need neither key nor revision). Data flow:
 
     request -> key -> windows of the operation -> revision -> query and body rules -> endpoint
 """
@@ -24,6 +25,7 @@ from sandbox.klaviyo import control, responses
 from sandbox.klaviyo.event_endpoints import EventEndpoints
 from sandbox.klaviyo.event_reads import EventReads
 from sandbox.klaviyo.import_endpoints import ImportEndpoints
+from sandbox.klaviyo.oauth import REFRESH_LIMIT, OAuth, bearer
 from sandbox.klaviyo.profile_endpoints import ProfileEndpoints
 from sandbox.klaviyo.revisions import is_retired, known_revision, newest_revision
 from sandbox.klaviyo.schema import Problem, body_problems, operations, query_problems
@@ -35,6 +37,8 @@ MAX_BODY_BYTES = 5 * 1024 * 1024
 BODY_TYPES = ("application/vnd.api+json", "application/json")
 PREDICTIVE_LIMIT = "additional-fields=predictive_analytics"
 INCLUDE_LIMIT = "include=lists,segments"
+# An OAuth app has windows of its own beside those that all private keys share.
+APP = "app: "
 
 
 def operation_limits() -> dict[str, Sequence[Window]]:
@@ -45,6 +49,8 @@ def operation_limits() -> dict[str, Sequence[Window]]:
     }
     limits[PREDICTIVE_LIMIT] = (Window(10, 1), Window(150, 60))
     limits[INCLUDE_LIMIT] = (Window(1, 1), Window(15, 60))
+    limits.update({f"{APP}{name}": windows for name, windows in tuple(limits.items())})
+    limits[REFRESH_LIMIT] = (Window(10, 60),)
     return limits
 
 
@@ -78,7 +84,7 @@ class KlaviyoApp(VendorApp):
         for key in operations():
             method, template = key.split(" ", 1)
             found.append(Route(method, template, self._dispatch, limit=key))
-        return found
+        return [*found, *OAuth.routes(lambda: self.services.oauth)]
 
     def control_routes(self) -> Sequence[Route]:
         return control.routes(lambda: self.services)
@@ -87,16 +93,20 @@ class KlaviyoApp(VendorApp):
         return self._limits
 
     def limits_of(self, call: Call, route: Route) -> Sequence[str]:
+        if OAuth.owns(route.template):
+            return [REFRESH_LIMIT] if self.services.oauth.is_refresh(call) else []
         names = [route.limit]
         if "predictive_analytics" in call.query.get("additional-fields[profile]", ""):
             names.append(PREDICTIVE_LIMIT)
         include = call.query.get("include", "")
         if route.template == "/api/profiles/{id}" and ("lists" in include or "segments" in include):
             names.append(INCLUDE_LIMIT)
-        return names
+        return [f"{APP}{name}" for name in names] if bearer(call) else names
 
     def limit_headers(self, verdict: Verdict) -> Mapping[str, str]:
         """Both windows in the limit, the burst window alone in the other two, as recorded."""
+        if len(verdict.states) == 1:
+            return {}
         burst, steady = verdict.states
         return {
             "ratelimit-limit": f"{burst.limit}, {burst.limit};w=1, {steady.limit};w=60",
@@ -111,6 +121,8 @@ class KlaviyoApp(VendorApp):
     def authenticate(self, call: Call) -> Reply | None:
         if call.headers.get("authorization") == f"Klaviyo-API-Key {KLAVIYO_API_KEY}":
             return None
+        if OAuth.owns(call.path) or self.services.oauth.accepts(bearer(call)):
+            return None
         return responses.wrong_key(self.switches["wrong_key_status"])
 
     def error(self, status: int, message: str, call: Call) -> Reply:
@@ -121,6 +133,8 @@ class KlaviyoApp(VendorApp):
         return responses.refusal(status, code, message, message, "/data")
 
     def before(self, call: Call, route: Route) -> Reply | None:
+        if OAuth.owns(route.template):
+            return None
         revision = self._revision(call)
         if isinstance(revision, Reply):
             return revision

@@ -1,7 +1,8 @@
 """Control operations of the simulated Klaviyo, below `/_sandbox/klaviyo`; for tests only.
 
 They look behind the API (the whole state at once) and prepare what the API cannot: profiles of
-other tools, unsubscribed and suppressed people, people deleted at the vendor.
+other tools, unsubscribed and suppressed people, people deleted at the vendor; OAuth tokens that end
+early (`POST /oauth/expire`) and an app that was uninstalled (`DELETE /oauth`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,24 @@ def routes(services: Callable[[], Services]) -> Sequence[Route]:
             ]
         )
 
+    def tokens(call: Call) -> Reply:
+        del call
+        return json_reply(services().oauth.counts())
+
+    def expire(call: Call) -> Reply:
+        del call
+        services().oauth.expire_access()
+        return json_reply(services().oauth.counts())
+
+    def uninstall(call: Call) -> Reply:
+        del call
+        services().oauth.forget()
+        return json_reply(services().oauth.counts())
+
     return [
+        Route("GET", "/oauth", tokens),
+        Route("POST", "/oauth/expire", expire),
+        Route("DELETE", "/oauth", uninstall),
         Route("GET", "/profiles", profiles),
         Route("POST", "/profiles", seed),
         Route("PATCH", "/profiles/{key}", change),

@@ -16,6 +16,7 @@ from sandbox.core.faults import Faults
 from sandbox.core.switches import Switches
 from sandbox.klaviyo.events import EventStore
 from sandbox.klaviyo.imports import ImportJobs
+from sandbox.klaviyo.oauth import OAuth
 from sandbox.klaviyo.profiles import ProfileStore, WriteRules
 from sandbox.klaviyo.revisions import EVENT_META_MOVED, REVISIONS
 
@@ -30,6 +31,7 @@ class Services:
     profiles: ProfileStore
     imports: ImportJobs
     events: EventStore
+    oauth: OAuth
     revision: date = REVISIONS[-1]
     payload: Any = None
 
@@ -39,7 +41,7 @@ class Services:
         profiles = ProfileStore(context.now)
         imports = ImportJobs(profiles, context.now, switches, context.rng("klaviyo", "imports"))
         events = EventStore(context.now, switches)
-        return cls(context, switches, faults, profiles, imports, events)
+        return cls(context, switches, faults, profiles, imports, events, OAuth(switches))
 
     def write_rules(self) -> WriteRules:
         """How single writes treat what is undocumented."""
@@ -70,6 +72,7 @@ class Services:
             "profiles": self.profiles.dump(),
             "jobs": self.imports.dump(),
             "events": self.events.dump(),
+            "oauth": self.oauth.dump(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -77,3 +80,4 @@ class Services:
         self.profiles.load(state["profiles"])
         self.imports.load(state["jobs"])
         self.events.load(state["events"])
+        self.oauth.load(state.get("oauth", {}))

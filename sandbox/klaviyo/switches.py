@@ -71,6 +71,21 @@ SWITCHES: tuple[Switch, ...] = (
     Switch("missing_revision", "refused", ("refused", "newest"), "a request without the header"),
     Switch("unknown_revision", "refused", ("refused", "nearest_earlier"), "old and new policy"),
     Switch("wrong_key_status", 401, (401, 400), "an older overview says 400"),
+    Switch(
+        "oauth_consent", "given", ("given", "denied"), "what the person at the consent page clicks"
+    ),
+    Switch(
+        "oauth_refresh",
+        "rotates",
+        ("rotates", "keeps"),
+        "whether a refresh ends the refresh token it was made with: third parties disagree",
+    ),
+    Switch(
+        "oauth_old_access",
+        "ends",
+        ("ends", "lives"),
+        "whether a refresh ends the access token before it, or that one lives out its hour",
+    ),
     Switch("any_filter_values", 100, why="values allowed in any(...): no official cap"),
 )
 
