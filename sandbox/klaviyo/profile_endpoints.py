@@ -43,6 +43,7 @@ class ProfileEndpoints:
             "POST /api/profiles": self._create,
             "GET /api/profiles/{id}": self._get,
             "PATCH /api/profiles/{id}": self._update,
+            "POST /api/data-privacy-deletion-jobs": self._forget,
         }
 
     def _import(self, call: Call) -> Reply:
@@ -94,6 +95,23 @@ class ProfileEndpoints:
         except ProfileMissingError as missing:
             return responses.not_found("profile", str(missing))
         return self._one(call, record)
+
+    def _forget(self, call: Call) -> Reply:
+        """Exactly one identifier; 202 without a body, whether or not anybody has it.
+
+        https://developers.klaviyo.com/en/reference/request_profile_deletion
+        """
+        del call
+        data = self._services.payload["data"]["attributes"]["profile"]["data"]
+        named = {**data["attributes"], "id": data.get("id")}
+        given = [name for name, value in named.items() if value]
+        if len(given) != 1:
+            text = "Exactly one of email, phone_number and id is required."
+            problem = Problem(text, pointer="/data/attributes/profile/data/attributes")
+            return responses.invalid([problem])
+        for record in self._identified(given[0], named[given[0]]):
+            self._services.profiles.remove(record["id"])
+        return responses.accepted()
 
     def _refusal(self, call: Call, data: Mapping[str, Any], record: Record | None) -> Reply | None:
         switches = self._services.switches

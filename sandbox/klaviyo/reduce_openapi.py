@@ -31,6 +31,7 @@ SERVED: tuple[tuple[str, str], ...] = (
     ("post", "/api/profiles"),
     ("get", "/api/profiles/{id}"),
     ("patch", "/api/profiles/{id}"),
+    ("post", "/api/data-privacy-deletion-jobs"),
     ("post", "/api/events"),
     ("get", "/api/events"),
     ("get", "/api/events/{id}"),

@@ -29,6 +29,7 @@ from sandbox.rule.suppressions import SuppressionEndpoints
 from sandbox.rule.switches import SWITCHES
 from sandbox.rule.v2_catalogue import CatalogueEndpoints
 from sandbox.rule.v2_subscribers import SubscriberEndpoints
+from sandbox.rule.v3_fields import FieldDataEndpoints
 from sandbox.rule.v3_subscribers import V3Endpoints
 
 V3 = "/api/v3/"
@@ -69,6 +70,7 @@ class RuleApp(VendorApp):
             *CatalogueEndpoints(services).routes(),
             *SuppressionEndpoints(services).routes(),
             *V3Endpoints(services).routes(),
+            *FieldDataEndpoints(services).routes(),
         ]
 
     def control_routes(self) -> Sequence[Route]:

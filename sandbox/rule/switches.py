@@ -67,6 +67,12 @@ SWITCHES: tuple[Switch, ...] = (
     ),
     Switch("absent_tag", "not_found", ("not_found", "success"), "removing a tag nobody assigned"),
     Switch(
+        "absent_group",
+        "not_found",
+        ("not_found", "success"),
+        "v3 deletion of a group that the person has no values in",
+    ),
+    Switch(
         "v3_create_existing",
         "conflict",
         ("conflict", "invalid", "updated"),

@@ -319,3 +319,30 @@ def test_controls_seed_change_and_remove_profiles(klaviyo: KlaviyoAccount) -> No
 def test_a_bulk_body_is_no_profile(klaviyo: KlaviyoAccount) -> None:
     response = klaviyo.post("/api/profile-import", bulk(profile("anna@shop.se")))
     assert response.status_code == 400
+
+
+def deletion(**named: str) -> dict[str, Any]:
+    """A request to delete the person whom `email`, `phone_number` or `id` names."""
+    attributes = {name: value for name, value in named.items() if name != "id"}
+    who: dict[str, Any] = {"type": "profile", "attributes": attributes}
+    if "id" in named:
+        who["id"] = named["id"]
+    kind = "data-privacy-deletion-job"
+    return {"data": {"type": kind, "attributes": {"profile": {"data": who}}}}
+
+
+def test_a_deletion_takes_one_identifier_and_answers_202_without_a_body(
+    klaviyo: KlaviyoAccount,
+) -> None:
+    path = "/api/data-privacy-deletion-jobs"
+    klaviyo.put_profile(profile("anna@shop.se"))
+    kept = klaviyo.put_profile(profile("eva@shop.se"))
+    for _ in range(2):
+        answer = klaviyo.post(path, deletion(email="anna@shop.se"))
+        assert (answer.status_code, answer.content) == (202, b"")
+    assert [found["email"] for found in klaviyo.profiles()] == ["eva@shop.se"]
+    assert klaviyo.post(path, deletion()).status_code == 400
+    both = deletion(email="eva@shop.se", id=kept["id"])
+    assert klaviyo.post(path, both).status_code == 400
+    assert klaviyo.post(path, deletion(id=kept["id"])).status_code == 202
+    assert klaviyo.profiles() == []
