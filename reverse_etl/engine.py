@@ -5,7 +5,7 @@ leaves, a job's id before anybody asks about the job, outcomes in one transactio
 no vendor; must not lose a row: at the end each planned row is accepted, rejected, invalid, aborted,
 or waits for its job.
 
-    settle_jobs (earlier runs) -> plan_sync -> run_sync; `sync` does all three under one lock.
+    settle_jobs (earlier runs) -> plan_sync -> review -> run_sync; `sync`: all under one lock.
 
 Longer than most modules: each function is one step of that order, and read apart the order is lost.
 """
@@ -32,7 +32,9 @@ from reverse_etl.job_watch import DEFAULT_SETTINGS, EngineSettings, JobWatch
 from reverse_etl.ledger import Ledger, Scope
 from reverse_etl.plan import plan_sync
 from reverse_etl.planned import Plan
+from reverse_etl.quarantine import set_aside
 from reverse_etl.results import OPERATIONS, Progress, SyncResult
+from reverse_etl.review import Approval, review
 from reverse_etl.tables import delivery_table, outcome_table
 from vendor_http import ConfigurationError, VendorUnavailableError
 
@@ -45,6 +47,10 @@ def _no_report(_progress: Progress) -> None:
     """Nobody watches."""
 
 
+# Guards with their usual limits, no approval.
+_USUAL = Approval()
+
+
 def sync(
     published: Path,
     spec: SyncSpec,
@@ -54,18 +60,24 @@ def sync(
     run_id: str,
     report: Report = _no_report,
     settings: EngineSettings = DEFAULT_SETTINGS,
+    approval: Approval = _USUAL,
 ) -> SyncResult:
-    """Pick up open jobs, plan, send. Only one sync per destination and object at a time.
+    """Pick up open jobs, plan, review, send. Only one sync per destination and object at a time.
 
     Raises:
         ConfigurationError: wrong key, missing table; what was not attempted is `aborted`.
+        GuardError, PlanChangedError: the plan was held, nothing was sent.
         LedgerBusyError: another sync of this destination is running.
     """
-    with ledger.exclusive(Scope(spec.destination, spec.object_name)):
+    scope = Scope(spec.destination, spec.object_name)
+    with ledger.exclusive(scope):
         settled = settle_jobs(destination, ledger, now, settings)
-        with plan_sync(published, ledger, spec, now, run_id) as plan:
+        is_saved = approval.saved is not None
+        with plan_sync(published, ledger, spec, now, run_id, has_fingerprint=is_saved) as plan:
+            review(plan, ledger, approval)
             result = run_sync(plan, destination, ledger, report=report, settings=settings)
-    return replace(result, settled=settled)
+        quarantined = set_aside(ledger, scope, now, settings.attempts)
+    return replace(result, settled=settled, quarantined=quarantined)
 
 
 def settle_jobs(

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from reverse_etl.destinations.base import Destination
 from reverse_etl.ledger import Ledger, Scope
+from reverse_etl.quarantine import ATTEMPTS
 from reverse_etl.tables import outcome_table
 from vendor_http import VendorUnavailableError
 
@@ -28,6 +29,7 @@ class EngineSettings:
         jobs_in_flight: jobs submitted and not ended; bounds what a crash leaves open.
         failures_in_a_row: batches that fail with passing trouble before the rest is aborted.
         settle_seconds: how long to wait for jobs of earlier runs before planning.
+        attempts: refusals in a row until a row is set aside.
     """
 
     stalled_seconds: float = 1200.0
@@ -36,6 +38,7 @@ class EngineSettings:
     jobs_in_flight: int = 100
     failures_in_a_row: int = 3
     settle_seconds: float = 60.0
+    attempts: int = ATTEMPTS
 
 
 DEFAULT_SETTINGS = EngineSettings()

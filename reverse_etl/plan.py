@@ -16,6 +16,7 @@ from reverse_etl.ledger import Ledger, LedgerBusyError, Scope
 from reverse_etl.plan_sql import PlanSql
 from reverse_etl.planned import SEND, Plan
 from reverse_etl.results import OPERATIONS, OperationCounts
+from reverse_etl.saved_plan import fingerprint
 from vendor_http import ConfigurationError
 
 # Which SQL types can carry a property kind; what is not listed takes any type.
@@ -29,7 +30,15 @@ _FITTING = {
 }
 
 
-def plan_sync(published: Path, ledger: Ledger, spec: SyncSpec, now: datetime, run_id: str) -> Plan:
+def plan_sync(
+    published: Path,
+    ledger: Ledger,
+    spec: SyncSpec,
+    now: datetime,
+    run_id: str,
+    *,
+    has_fingerprint: bool = False,
+) -> Plan:
     """Compare what the published file wants with what the vendor accepted.
 
     Args:
@@ -38,6 +47,7 @@ def plan_sync(published: Path, ledger: Ledger, spec: SyncSpec, now: datetime, ru
         spec: the declared sync.
         now: the product's clock.
         run_id: the run this plan belongs to.
+        has_fingerprint: also compute what a saved plan is compared by.
 
     Raises:
         ConfigurationError: file, table or a declared column is missing or of an unfit type.
@@ -57,29 +67,44 @@ def plan_sync(published: Path, ledger: Ledger, spec: SyncSpec, now: datetime, ru
     connection = duckdb.connect(":memory:")
     try:
         connection.execute("set timezone = 'UTC'")
-        counts, operations = _compute(connection, Path(published), ledger, spec)
+        counts, prints = _compute(connection, Path(published), ledger, spec, has_fingerprint)
+        operations = _tally(connection, counts)
     except BaseException:
         connection.close()
         raise
-    return Plan(connection, spec, run_id, now, counts, operations)
+    return Plan(connection, spec, run_id, now, counts, operations, prints)
 
 
 def _compute(
-    connection: duckdb.DuckDBPyConnection, published: Path, ledger: Ledger, spec: SyncSpec
-) -> tuple[dict[str, int], dict[str, OperationCounts]]:
+    connection: duckdb.DuckDBPyConnection,
+    published: Path,
+    ledger: Ledger,
+    spec: SyncSpec,
+    has_fingerprint: bool,
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Fill table `planned`; counts of what is not planned, and the fingerprint if it is wanted."""
     connection.execute(f"attach {_path(published)} as published (read_only)")
     try:
         sql = PlanSql(spec, _column_types(connection, spec))
+        people = _people(connection, spec)
         with ledger.locked():
             connection.execute(f"attach {_path(ledger.path)} as ledger (read_only)")
             try:
                 counts = _difference(connection, sql)
+                _judge_emails(connection)
+                prints = fingerprint(connection, spec) if has_fingerprint else {}
             finally:
                 connection.execute("drop view if exists differences")
                 connection.execute("detach ledger")
     finally:
         connection.execute("detach published")
-    _judge_emails(connection)
+    return {**counts, **people}, prints
+
+
+def _tally(
+    connection: duckdb.DuckDBPyConnection, counts: dict[str, int]
+) -> dict[str, OperationCounts]:
+    """Add to `counts` what was planned; the same as counters per operation."""
     tally = connection.execute(
         """
         select operation, count(*), count(*) filter (reason_code is not null)
@@ -87,14 +112,13 @@ def _compute(
         """
     ).fetchall()
     found = {operation: (int(rows), int(refused)) for operation, rows, refused in tally}
-    operations = {name: OperationCounts(planned=found.get(name, (0, 0))[0]) for name in OPERATIONS}
     for name in OPERATIONS:
         rows, refused = found.get(name, (0, 0))
         counts[name] = rows - refused
         counts["invalid"] = counts.get("invalid", 0) + refused
     counts["not_known"] = found.get("not_known", (0, 0))[0]
     counts["unchanged"] += found.get("unchanged", (0, 0))[0]
-    return counts, operations
+    return {name: OperationCounts(planned=found.get(name, (0, 0))[0]) for name in OPERATIONS}
 
 
 def _difference(connection: duckdb.DuckDBPyConnection, sql: PlanSql) -> dict[str, int]:
@@ -125,6 +149,26 @@ def _difference(connection: duckdb.DuckDBPyConnection, sql: PlanSql) -> dict[str
         "unchanged": total - compared - not_compared,
         **left_out,
     }
+
+
+def _people(connection: duckdb.DuckDBPyConnection, spec: SyncSpec) -> dict[str, int]:
+    """How many members there are, and how many of them nobody can be told about."""
+    if spec.people is None:
+        return {}
+    try:
+        found = connection.execute(
+            f"""
+            select count(*), count(*) filter (email is null) from published.marts."{spec.people}"
+            where membership = 'member' and not is_deleted
+            """
+        ).fetchone()
+    except duckdb.CatalogException:
+        raise ConfigurationError(
+            f"the published file has no marts.{spec.people}, which sync model {spec.model} names. "
+            "Run build and publish again"
+        ) from None
+    members, without_email = found or (0, 0)
+    return {"members": int(members), "without_email": int(without_email)}
 
 
 def _judge_emails(connection: duckdb.DuckDBPyConnection) -> None:

@@ -57,6 +57,7 @@ class Plan:
         now: datetime,
         counts: Mapping[str, int],
         operations: Mapping[str, OperationCounts],
+        fingerprint: Mapping[str, str] | None = None,
     ) -> None:
         self._connection = connection
         self.spec = spec
@@ -64,6 +65,7 @@ class Plan:
         self.now = now
         self.counts = dict(counts)
         self.operations = dict(operations)
+        self.fingerprint = dict(fingerprint or {})
 
     def __repr__(self) -> str:
         return f"Plan({self.spec.model}, {self.counts})"
@@ -162,6 +164,10 @@ class Plan:
         )
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def losing(self) -> int:
+        """People who lose at least one value."""
+        return int(self._one(f"select count(*) from planned where {SEND} and has_clear"))
 
     def size_bytes(self) -> int:
         """Bytes of all patches to send."""

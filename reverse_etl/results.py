@@ -50,6 +50,7 @@ class SyncResult:
         not_known: people who may not get a profile and never had one from us: not sent.
         waiting: people whose earlier job is still running.
         settled: rows of earlier runs whose job was picked up and ended.
+        quarantined: people set aside in this run, for the vendor refused them too often.
         requests: HTTP method -> requests of this sync.
         stopped: reason code why the rest was not attempted, or None.
     """
@@ -63,6 +64,7 @@ class SyncResult:
     not_known: int = 0
     waiting: int = 0
     settled: int = 0
+    quarantined: int = 0
     requests: Mapping[str, int] = field(default_factory=dict)
     stopped: str | None = None
 
