@@ -124,12 +124,13 @@ class Chain:
         rejected, self._aside = self._aside, []
         for table, records in pending.values():
             coerced = to_arrow(records, table, self._stamps)
-            rows[table.name] = coerced.rows if table.replaces else self._fresh(table, coerced.rows)
+            kept = self._of_nobody_erased(table, coerced.rows)
+            rows[table.name] = kept if table.replaces else self._fresh(table, kept)
             rejected += [(table.name, rejection) for rejection in coerced.rejections]
             if table.name == self.name:
                 self._count(rows[table.name])
         if rejected:
-            rows[QUARANTINE.name] = self._quarantined(rejected)
+            rows[QUARANTINE.name] = self._of_nobody_erased(QUARANTINE, self._quarantined(rejected))
         self._store.commit(rows)
         self._is_broken = False
         self._committed_at = time.monotonic()
@@ -156,6 +157,10 @@ class Chain:
         self._pending, self._pending_rows, self._aside = {}, 0, []
         self._recent = (set(), set())
         self._store.restart()
+
+    def _of_nobody_erased(self, table: Table, rows: pa.Table) -> pa.Table:
+        erased = self._extraction.erased
+        return rows if erased is None else erased.without(table, rows)
 
     def _fresh(self, table: Table, rows: pa.Table) -> pa.Table:
         """Rows whose key did not come in this chunk or the one before.

@@ -37,12 +37,14 @@ class Column:
         type: dlt's name of the type.
         aliases: other spellings of the vendor's key, used where the first is absent.
         nullable: false for keys and for what this product itself fills.
+        names: the value says whose row it is: an e-mail, or the vendor's id of a member.
     """
 
     name: str
     type: ColumnType = "text"
     aliases: tuple[str, ...] = ()
     nullable: bool = True
+    names: Literal["", "email", "member"] = ""
 
     @property
     def path(self) -> tuple[str, ...]:

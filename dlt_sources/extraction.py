@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dlt_sources.declarations import Table
+from dlt_sources.erased import Erased
 from dlt_sources.errors import ExtractError
 from dlt_sources.spool import REACHES, ChainStore, Facts, Reach, Spool
 from vendor_http import LoyaltyError
@@ -48,6 +49,7 @@ class Extraction:
         observer: told about progress.
         policy: when a chunk is committed.
         stopped: set when one chain failed, so that the others end with their current page.
+        erased: people whose rows are left out; None = nobody was ever erased.
     """
 
     spool: Spool
@@ -57,6 +59,7 @@ class Extraction:
     observer: Observer | None = None
     policy: CommitPolicy = field(default_factory=CommitPolicy)
     stopped: threading.Event = field(default_factory=threading.Event)
+    erased: Erased | None = None
 
     @property
     def started(self) -> datetime:
@@ -123,6 +126,7 @@ def extract(
     allow_shrink: bool = False,
     observer: Observer | None = None,
     policy: CommitPolicy | None = None,
+    erased: Erased | None = None,
 ) -> Spool:
     """Begin an extraction in `folder`, or go on with the one that is there, and read it all.
 
@@ -139,7 +143,15 @@ def extract(
         spool = Spool.begin(folder, facts)
     read_all(
         source,
-        Extraction(spool, clock, present or {}, allow_shrink, observer, policy or CommitPolicy()),
+        Extraction(
+            spool,
+            clock,
+            present or {},
+            allow_shrink,
+            observer,
+            policy or CommitPolicy(),
+            erased=erased,
+        ),
     )
     return spool
 

@@ -16,7 +16,7 @@ Files that no `chain.json` names are what a killed process left, and are written
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +124,29 @@ class ChainStore:
         )
         self.commit({})
 
+    def rewrite(self, change: Callable[[str, pa.Table], pa.Table]) -> int:
+        """Replace committed rows, file by file; rows that went.
+
+        Args:
+            change: table name and rows -> the rows to keep. Files that keep all stay untouched.
+        """
+        gone = 0
+        is_changed = False
+        for place, entry in enumerate(self.files()):
+            before = pq.read_table(entry.path)
+            after = change(entry.table, before)
+            if after.equals(before):
+                continue
+            draft = entry.path.with_suffix(".draft")
+            _write_parquet(draft, after)
+            draft.replace(entry.path)
+            gone += before.num_rows - after.num_rows
+            is_changed = True
+            self.state.files[place] = (entry.table, entry.path.name, after.num_rows)
+        if is_changed:
+            _replace(self._folder / _CHAIN, orjson.dumps(asdict(self.state)))
+        return gone
+
     def files(self) -> list[SpoolFile]:
         """The committed files, in order."""
         return [
@@ -166,6 +189,10 @@ class Spool:
     def files(self) -> list[SpoolFile]:
         """The committed files of all chains."""
         return [entry for chain in self.chains() for entry in chain.files()]
+
+    def rewrite(self, change: Callable[[str, pa.Table], pa.Table]) -> int:
+        """Replace committed rows of all chains; see `ChainStore.rewrite`. Rows that went."""
+        return sum(chain.rewrite(change) for chain in self.chains())
 
     def touched_at(self) -> datetime:
         """When it was last committed to, by this machine's clock."""

@@ -1,24 +1,27 @@
 """One programme's extraction: network outside the writer's slot, loading inside it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import dlt_sources.extraction as extraction
 from dlt_sources.changes import Changes, foresee
+from dlt_sources.declarations import Table
+from dlt_sources.erased import Erased
 from dlt_sources.extraction import Source, find_unfinished
 from dlt_sources.history import History, read_history
 from dlt_sources.loading import load, recover
 from dlt_sources.pipeline import build_pipeline
 from dlt_sources.smile import smile_source
-from dlt_sources.spool import Reach
+from dlt_sources.spool import Reach, Spool
 from dlt_sources.yotpo import yotpo_source
 from orchestration.home import Home, claim
 from orchestration.programs import Program, source_client
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 from orchestration.slot import exclusive, writer_slot
+from orchestration.tombstones import Tombstones
 from vendor_http import ApiClient, Traffic
 
 _WAIT_SECONDS = 30 * 60.0
@@ -40,6 +43,7 @@ class Extracted:
         loading_seconds: spent with the warehouse.
         left_out: the vendor is not configured.
         is_continued: an interrupted extraction was finished.
+        erased_people: people who were erased, turned up at the vendor, and were left out.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -50,6 +54,7 @@ class Extracted:
     loading_seconds: float = 0.0
     left_out: bool = False
     is_continued: bool = False
+    erased_people: int = 0
 
 
 def extract(
@@ -117,18 +122,27 @@ class _Run:
         source = self._source(history, reach)
         reading = time.monotonic()
         spool = None
+        erased = Tombstones.read(self.home).erased(program.name)
         if self.client is not None:
-            spool = extraction.extract(
-                source,
-                folder,
-                program=program.name,
-                extract_id=time.time_ns(),
-                clock=lambda: self.now,
-                reach=reach,
-                present=history.present,
-                allow_shrink=self.allow_shrink,
-                observer=Progress(self.say),
-            )
+            try:
+                spool = extraction.extract(
+                    source,
+                    folder,
+                    program=program.name,
+                    extract_id=time.time_ns(),
+                    clock=lambda: self.now,
+                    reach=reach,
+                    present=history.present,
+                    allow_shrink=self.allow_shrink,
+                    observer=Progress(self.say),
+                    erased=erased,
+                )
+            finally:
+                self._remember(erased)
+            if erased is not None and erased.met:
+                # Rows that only the new id ties to a person; they may have come before it.
+                leave_out(spool, tables, Tombstones.read(self.home).erased(program.name))
+        erased_people = len(erased.left_out) if erased is not None else 0
         reading_seconds = time.monotonic() - reading
         with writer_slot(self.home) as warehouse:
             loading = time.monotonic()
@@ -147,7 +161,14 @@ class _Run:
             loading_seconds=loading_seconds,
             left_out=self.client is None,
             is_continued=unfinished is not None,
+            erased_people=erased_people,
         )
+
+    def _remember(self, erased: Erased | None) -> None:
+        """Keep the new ids that the vendor gave to erased people, even when the rest failed."""
+        if erased is not None and erased.met:
+            with Tombstones.changing(self.home) as tombstones:
+                tombstones.meet(self.program.name, erased.met)
 
     def _source(self, history: History | None, reach: Reach) -> Source:
         settings = self.settings
@@ -173,6 +194,14 @@ class _Run:
         return max(by_product, by_machine) > _CATCH_UP_AFTER
 
 
+def leave_out(spool: Spool, tables: Sequence[Table], erased: Erased | None) -> int:
+    """Take what is erased people's out of a spool; rows that went."""
+    named = {table.name: table for table in tables}
+    if erased is None:
+        return 0
+    return spool.rewrite(lambda table, rows: erased.without(named[table], rows))
+
+
 def _together(first: Extracted, second: Extracted) -> Extracted:
     """Figures of two extractions in one; the client counted the traffic of both."""
     tables = {*first.rows, *second.rows}
@@ -189,4 +218,5 @@ def _together(first: Extracted, second: Extracted) -> Extracted:
         loading_seconds=first.loading_seconds + second.loading_seconds,
         left_out=second.left_out,
         is_continued=True,
+        erased_people=max(first.erased_people, second.erased_people),
     )

@@ -33,10 +33,10 @@ CUSTOMERS = Table(
     newest_by="updated_at",
     evidence="https://dev.smile.io/api/resources/customers/list-customers",
     columns=(
-        _ID,
+        Column("id", nullable=False, names="member"),
         Column("first_name"),
         Column("last_name"),
-        Column("email"),
+        Column("email", names="email"),
         Column("state"),
         Column("date_of_birth"),  # the year 1004 means: only day and month are known
         Column("points_balance", "bigint"),
@@ -61,7 +61,7 @@ POINTS_TRANSACTIONS = Table(
     evidence="https://dev.smile.io/api/resources/points-transactions/list-points-transactions",
     columns=(
         _ID,
-        Column("customer_id"),
+        Column("customer_id", names="member"),
         Column("points_change", "bigint"),
         Column("description"),
         Column("internal_note"),
@@ -78,7 +78,7 @@ REWARD_FULFILLMENTS = Table(
         _ID,
         Column("name"),
         Column("code"),
-        Column("customer_id"),
+        Column("customer_id", names="member"),
         Column("fulfillment_status"),
         Column("image_url"),
         Column("action_text"),

@@ -20,11 +20,11 @@ from dlt_sources.declarations import (
 DATASET = "raw_yotpo"
 
 _ID = Column("id", nullable=False)
-_MEMBER = Column("email_key", nullable=False)  # trimmed and lower-cased
+_MEMBER = Column("email_key", nullable=False, names="email")  # trimmed and lower-cased
 
 _MEMBER_COLUMNS = (
     _MEMBER,
-    Column("email"),
+    Column("email", names="email"),
     Column("first_name"),
     Column("last_name"),
     Column("phone_number"),
@@ -113,7 +113,7 @@ COMPLETED_REFERRALS = Table(
     evidence="https://loyaltyapi.yotpo.com/reference/fetch-customer-details",
     columns=(
         _MEMBER,
-        Column("friend_email"),
+        Column("friend_email", names="email"),
         Column("first_name"),
         Column("last_name"),
         Column("referral_points_contributed", "bigint"),

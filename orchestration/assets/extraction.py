@@ -121,6 +121,9 @@ def summary(done: Extracted, dataset: str) -> str:
     set_aside = sum(each.quarantined for each in changes)
     if set_aside:
         text += f"; values that did not fit and are in {dataset}.quarantine: {set_aside:,}"
+    if done.erased_people:
+        people = "person" if done.erased_people == 1 else "people"
+        text += f"; {done.erased_people:,} erased {people} left out"
     return text + ("; continued what was interrupted" if done.is_continued else "")
 
 
