@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from graphlib import TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from dagster_dbt import DbtProject
 from filelock import FileLock
 
 from orchestration.home import Home
-from orchestration.publish import Described
+from orchestration.publish import DeliveryModel, Described
 from orchestration.settings import Settings
 from vendor_http import LoyaltyError
 
 PROJECT_FOLDER = Path(__file__).parents[1] / "dbt_project"
+DELIVERIES_TAG = "deliveries"
 _IGNORED = {"target", "logs", "dbt_packages", "__pycache__"}
 
 
@@ -122,6 +124,25 @@ def descriptions(home: Home) -> dict[tuple[str, str], Described]:
         for node in read_manifest(home)["nodes"].values()
         if node["resource_type"] == "model" and node["description"]
     }
+
+
+def delivery_models(home: Home) -> list[DeliveryModel]:
+    """The models tagged `deliveries` that a build has made, each after those it reads."""
+    tagged = {
+        unique_id: node
+        for unique_id, node in read_manifest(home)["nodes"].items()
+        if node["resource_type"] == "model" and DELIVERIES_TAG in node["tags"]
+    }
+    order = TopologicalSorter(
+        {key: set(tagged).intersection(node["depends_on"]["nodes"]) for key, node in tagged.items()}
+    )
+    compiled = home.dbt / "build" / "compiled"
+    found = []
+    for node in (tagged[unique_id] for unique_id in order.static_order()):
+        file = compiled / node["package_name"] / node["original_file_path"]
+        if file.exists():
+            found.append(DeliveryModel(node["schema"], node["name"], file.read_text()))
+    return found
 
 
 def _one_line(text: str) -> str:

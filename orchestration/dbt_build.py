@@ -21,6 +21,7 @@ from orchestration import dbt
 from orchestration.context import one_line
 from orchestration.home import Home
 from orchestration.settings import Settings
+from reverse_etl.ledger import Ledger
 from vendor_http import LoyaltyError
 
 _EMAIL = re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+")
@@ -54,7 +55,7 @@ def build(
     select: Sequence[str],
     say: Callable[[str], None],
 ) -> list[NodeResult]:
-    """Build and test; the caller holds the writer's slot.
+    """Build and test, with the deliveries so far at hand; the caller holds the writer's slot.
 
     Args:
         select: dbt selectors; empty = everything.
@@ -64,6 +65,7 @@ def build(
         LoyaltyError: dbt could not begin (the project does not parse, the profile is broken).
     """
     dbt.export_environment(home)
+    _load_deliveries(home)
     # The clock travels beside --vars: another value there would make dbt parse everything anew.
     os.environ["LOYALTY_BUILD_NOW"] = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     arguments = [
@@ -81,6 +83,12 @@ def build(
     if answer.exception is not None:
         raise LoyaltyError(f"dbt could not begin: {_masked(one_line(answer.exception))}")
     return _results(answer)
+
+
+def _load_deliveries(home: Home) -> None:
+    """The dbt source `sync`: the ledger's record; empty tables before anything was sent."""
+    with duckdb.connect(str(home.warehouse)) as connection:
+        Ledger(home.ledger).export(connection, "sync")
 
 
 def count_rows(home: Home) -> dict[tuple[str, str], int]:

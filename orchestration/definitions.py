@@ -9,7 +9,7 @@ from functools import cache
 import dagster as dg
 
 from orchestration import dbt
-from orchestration.assets.dbt_models import build_assets
+from orchestration.assets.dbt_models import build_assets, delivery_specs
 from orchestration.assets.extraction import extraction_assets
 from orchestration.assets.publication import publication_asset
 from orchestration.assets.syncs import sync_assets
@@ -30,10 +30,12 @@ MAX_CONCURRENT_STEPS = 4
 def defs() -> dg.Definitions:
     """Everything Dagster knows of this product."""
     home = Home(load_settings().home)
-    models = build_assets(dbt.project(home), dbt.read_manifest(home))
+    manifest = dbt.read_manifest(home)
+    models = build_assets(dbt.project(home), manifest)
     return dg.Definitions(
         assets=[
             *(extraction_assets(program) for program in programs()),
+            *delivery_specs(manifest),
             models,
             publication_asset(sorted(models.keys)),
             *sync_assets(),

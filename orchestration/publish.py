@@ -4,11 +4,14 @@ The warehouse's reader-facing schemas are copied into a new file, which replaces
 single rename: readers keep what they have open, a crash leaves yesterday's file. Two files leave
 this module, with the same tables: `audited.duckdb`, which only the product opens (so that nobody's
 shell can stop a sync), and `published/loyalty.duckdb` for people, with the record of deliveries.
+
+The record grows after the build, so the models over it are computed again whenever it is published:
+with the SQL that dbt made of them, which travels in the audited file beside what it belongs to.
 """
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +21,13 @@ import duckdb
 from orchestration.home import Home
 from orchestration.slot import exclusive, writer_slot
 from reverse_etl.ledger import Ledger
+from reverse_etl.ledger_export import EXPORTS
 from vendor_http import LoyaltyError
 
 SCHEMAS = ("marts", "activation", "sync")
+DELIVERIES = "sync"
+# In the audited file only: name and SQL of the models over the deliveries.
+_KEPT = "delivery_models"
 # The oldest DuckDB whose files every client since 1.2 can open; 2.0's own format shuts out 1.x.
 STORAGE_VERSION = "v1.2.0"
 _WAIT_SECONDS = 300.0
@@ -43,7 +50,23 @@ class Described:
     columns: Mapping[str, str]
 
 
-def publish(home: Home, descriptions: Mapping[tuple[str, str], Described]) -> Published:
+@dataclass(frozen=True)
+class DeliveryModel:
+    """A model over the record of deliveries, with the SQL that dbt made of it in the last build.
+
+    The SQL names its tables as the warehouse does: `"warehouse"."sync"."runs"`.
+    """
+
+    schema: str
+    table: str
+    sql: str
+
+
+def publish(
+    home: Home,
+    descriptions: Mapping[tuple[str, str], Described],
+    delivery_models: Sequence[DeliveryModel] = (),
+) -> Published:
     """Copy the audited schemas out of the warehouse and put them in front of readers.
 
     Call only after a build whose blocking tests passed.
@@ -51,6 +74,7 @@ def publish(home: Home, descriptions: Mapping[tuple[str, str], Described]) -> Pu
     Args:
         descriptions: by (schema, table); they travel with the tables as comments, so that a client
             shows them beside the columns.
+        delivery_models: to be computed again after each sync, each after those it reads.
 
     Raises:
         LoyaltyError: there is nothing to publish.
@@ -59,12 +83,17 @@ def publish(home: Home, descriptions: Mapping[tuple[str, str], Described]) -> Pu
         if not warehouse.exists():
             raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
         rows = _copy_schemas(warehouse, new, descriptions)
+        _keep(new, [each for each in delivery_models if f"{each.schema}.{each.table}" in rows])
     publish_deliveries(home)
     return Published(home.published, rows, home.published.stat().st_size)
 
 
 def publish_deliveries(home: Home) -> None:
-    """Put the audited tables before readers once more, with the ledger's newest record."""
+    """Put the audited tables before readers once more, with the ledger's newest record.
+
+    Raises:
+        LoyaltyError: nothing was published yet.
+    """
     if not home.audited.exists():
         raise LoyaltyError("Nothing is published yet; run `loyalty publish` first")
     with (
@@ -72,9 +101,44 @@ def publish_deliveries(home: Home) -> None:
         _replacing(home.published) as new,
     ):
         shutil.copyfile(home.audited, new)
-        with duckdb.connect(str(new)) as connection:
-            Ledger(home.ledger).export(connection, "sync")
-            connection.execute("checkpoint")
+        with duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")  # as in the build
+            connection.execute(f"attach {_text(str(new))} as warehouse")
+            Ledger(home.ledger).export(connection, f"warehouse.{DELIVERIES}")
+            _compute_again(connection)
+            connection.execute("detach warehouse")  # checkpoints
+
+
+def _keep(audited: Path, models: Sequence[DeliveryModel]) -> None:
+    with duckdb.connect(str(audited)) as connection:
+        connection.execute(
+            f"create table {_KEPT} (position integer, relation varchar, query varchar)"
+        )
+        for position, model in enumerate(models):
+            relation = f"{_name(model.schema)}.{_name(model.table)}"
+            connection.execute(
+                f"insert into {_KEPT} values (?, ?, ?)", [position, relation, model.sql]
+            )
+
+
+def _compute_again(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the models over the deliveries in the file that is attached as `warehouse`.
+
+    Rows are replaced, not tables: types and comments stay as they were audited.
+    """
+    known = connection.execute(
+        "select 1 from duckdb_tables() where database_name = 'warehouse' and table_name = ?",
+        [_KEPT],
+    ).fetchone()
+    if known is None:  # audited by an earlier release
+        return
+    kept = connection.execute(
+        f"select relation, query from warehouse.{_KEPT} order by position"
+    ).fetchall()
+    for relation, query in kept:
+        connection.execute(f"truncate warehouse.{relation}")
+        connection.execute(f"insert into warehouse.{relation} by name {query}")
+    connection.execute(f"drop table warehouse.{_KEPT}")
 
 
 def _copy_schemas(
@@ -103,14 +167,16 @@ def _copy_schemas(
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """What is copied: all but the record of deliveries, which comes from the ledger itself."""
     return connection.execute(
         """
         select table_schema, table_name
         from information_schema.tables
         where table_catalog = 'warehouse' and list_contains(?, table_schema)
+            and not (table_schema = ? and list_contains(?, table_name))
         order by all
         """,
-        [list(SCHEMAS)],
+        [list(SCHEMAS), DELIVERIES, list(EXPORTS)],
     ).fetchall()
 
 

@@ -16,6 +16,7 @@ from orchestration.dbt_build import NodeResult, build, count_rows, explain_failu
 from orchestration.slot import writer_slot
 
 _PII_SCHEMAS = {"staging", "intermediate", "marts", "activation", "sync", "snapshots"}
+_DELIVERIES = "deliveries"
 
 
 class Translator(DagsterDbtTranslator):
@@ -28,7 +29,8 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = {**manifest["nodes"], **manifest.get("sources", {})}[unique_id]
         if node["resource_type"] == "source":
-            group = f"extract_{node['source_name'].removeprefix('raw_')}"
+            name = node["source_name"]
+            group = f"extract_{name.removeprefix('raw_')}" if name != "sync" else _DELIVERIES
             return spec.replace_attributes(group_name=group)
         schema = node["config"].get("schema") or ""
         # The syncs are in activation_<destination>, behind the publication: apart, so that
@@ -43,6 +45,22 @@ class Translator(DagsterDbtTranslator):
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """What the yml says; the SQL is in the repository, lists are to be read."""
         return str(dbt_resource_props.get("description") or dbt_resource_props["name"])
+
+
+def delivery_specs(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
+    """The record of deliveries that dbt reads; begins the graph, for it is of earlier runs."""
+    return [
+        dg.AssetSpec(
+            key=[node["schema"], node["name"]],
+            group_name=_DELIVERIES,
+            kinds={"duckdb"},
+            tags={"cadence": "daily", "pii": "yes"},
+            description=f"{node['description']} Loaded from the ledger before each build, and "
+            "published again after each sync.",
+        )
+        for node in manifest["sources"].values()
+        if node["source_name"] == "sync"
+    ]
 
 
 def build_assets(project: DbtProject, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:

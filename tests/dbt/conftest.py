@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.dbt.deliveries import fill_deliveries
 from tests.dbt.shop import fill_shop
 from tests.dbt.warehouse import Warehouse
 
@@ -21,5 +22,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """A small shop with both programmes and one person for each rule."""
     warehouse = Warehouse(tmp_path_factory.mktemp("shop"))
     fill_shop(warehouse)
+    fill_deliveries(warehouse)
     warehouse.build()
     return warehouse

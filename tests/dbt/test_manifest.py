@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reverse_etl.ledger_export import EXPORTS
 from tests.dbt.warehouse import Warehouse
 
 COMMON = [
@@ -114,7 +115,7 @@ MAY_READ = {
     "staging": {"source"},
     "intermediate": {"staging", "intermediate", "marts", "snapshots", "seeds"},
     "snapshots": {"intermediate"},
-    "marts": {"staging", "intermediate", "marts", "snapshots", "seeds"},
+    "marts": {"staging", "intermediate", "marts", "snapshots", "seeds", "deliveries"},
     "activation": {"intermediate", "marts"},
 }
 NAMES = {
@@ -131,6 +132,8 @@ def manifest(empty_warehouse: Warehouse) -> dict[str, Any]:
 
 
 def folder(node: dict[str, Any]) -> str:
+    if node["resource_type"] == "source" and node["source_name"] == "sync":
+        return "deliveries"
     return {"source": "source", "snapshot": "snapshots", "seed": "seeds"}.get(
         node["resource_type"]
     ) or node["fqn"][1]
@@ -169,8 +172,37 @@ def test_every_raw_table_has_exactly_one_staging_model(manifest: dict[str, Any])
     raw = sorted(
         f"stg_{source['source_name'].removeprefix('raw_')}__{source['name']}"
         for source in manifest["sources"].values()
+        if folder(source) == "source"
     )
     assert staged == raw
+
+
+def test_models_over_the_deliveries_need_nothing_that_is_not_published(
+    manifest: dict[str, Any],
+) -> None:
+    """After a sync they are computed in the published file, where no other layer is."""
+    everything = manifest["nodes"] | manifest["sources"]
+    tagged = {node["name"]: node for node in models(manifest) if "deliveries" in node["tags"]}
+    assert sorted(tagged) == [
+        "kpi_sync_acceptance_daily",
+        "kpi_sync_errors_daily",
+        "kpi_sync_profiles_daily",
+        "kpi_sync_states",
+    ]
+    for node in models(manifest):
+        read = {everything[parent]["unique_id"] for parent in node["depends_on"]["nodes"]}
+        layers = {folder(everything[parent]) for parent in read}
+        if node["name"] in tagged:
+            assert layers <= {"deliveries", "marts", "activation"}, node["name"]
+        else:
+            stale = {each["unique_id"] for each in tagged.values()}
+            assert "deliveries" not in layers, f"{node['name']} would be a sync behind"
+            assert not read & stale, f"{node['name']} would be a sync behind"
+
+
+def test_the_source_of_deliveries_is_what_the_ledger_exports(manifest: dict[str, Any]) -> None:
+    declared = {each["name"] for each in manifest["sources"].values() if each["schema"] == "sync"}
+    assert declared <= set(EXPORTS)
 
 
 def test_everything_is_described(manifest: dict[str, Any]) -> None:
@@ -224,9 +256,10 @@ def test_every_sync_is_declared_once_and_exposed_once(manifest: dict[str, Any]) 
     syncs = [node for node in models(manifest, "activation") if node["name"].startswith("sync_")]
     assert sorted(exposed) == sorted(node["unique_id"] for node in syncs)
     declared = {node["name"]: node["config"]["meta"]["sync"] for node in syncs}
+    shared = {"key": "email", "people": "dim_members"}
     assert declared == {
-        "sync_klaviyo__profiles": {"destination": "klaviyo", "object": "profiles", "key": "email"},
-        "sync_rule__subscribers": {"destination": "rule", "object": "subscribers", "key": "email"},
+        "sync_klaviyo__profiles": {"destination": "klaviyo", "object": "profiles", **shared},
+        "sync_rule__subscribers": {"destination": "rule", "object": "subscribers", **shared},
     }
     assert all(exposure["owner"]["name"] for exposure in manifest["exposures"].values())
 

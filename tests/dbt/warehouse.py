@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from reverse_etl.ledger import Ledger
 from tests.dbt.raw_tables import create_raw_tables, insert
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -33,6 +34,7 @@ class Warehouse:
         with duckdb.connect(str(self.path)) as connection:
             connection.execute("set TimeZone = 'UTC'")
             create_raw_tables(connection)
+            Ledger(folder / "ledger.duckdb").export(connection)
 
     def insert(self, schema: str, table: str, *rows: Mapping[str, Any]) -> None:
         """Add raw rows; programme, extraction 1 and the time of seeing are filled in."""

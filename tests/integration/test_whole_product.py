@@ -193,6 +193,24 @@ def test_every_row_of_every_run_is_accounted_for(shop: Shop) -> None:
     assert all(planned == settled for planned, settled in rows)
 
 
+def test_the_marts_over_the_deliveries_are_of_the_newest_sync(shop: Shop) -> None:
+    days = shop.ask(
+        "select day_on, destination, operation, run_count, accepted_count "
+        "from marts.kpi_sync_profiles_daily order by all"
+    )
+    assert days
+    assert days == shop.ask(
+        "select started_at::date, destination, operation, count(*), sum(accepted_count) "
+        "from sync.runs group by all order by all"
+    )
+    assert shop.ask("select sum(people_count) from marts.kpi_sync_states") == shop.ask(
+        "select count(*) from sync.profiles"
+    )
+    assert shop.ask("select sum(accepted_count) from marts.kpi_sync_acceptance_daily") == shop.ask(
+        "select sum(row_count) from sync.acceptance_times"
+    )
+
+
 def test_no_e_mail_and_no_key_is_in_any_log(shop: Shop) -> None:
     secrets = [
         shop.settings[name].encode()

@@ -141,9 +141,11 @@ def test_every_sync_comes_from_both_programmes_and_from_the_published_file(
     } <= above
 
 
-def test_nothing_but_extractions_and_seeds_begins_the_graph(graph: AssetGraph) -> None:
+def test_nothing_but_extractions_seeds_and_earlier_deliveries_begins_the_graph(
+    graph: AssetGraph,
+) -> None:
     roots = {path for path, _ in specs(graph) if not graph.get(dg.AssetKey(path)).parent_keys}
-    assert {path[0] for path in roots} == {"raw_smile", "raw_yotpo", "seeds"}
+    assert {path[0] for path in roots} == {"raw_smile", "raw_yotpo", "seeds", "sync"}
 
 
 def test_keys_say_where_the_object_lives_and_groups_follow_the_layers(
@@ -162,7 +164,7 @@ def test_keys_say_where_the_object_lives_and_groups_follow_the_layers(
         "intermediate": {"intermediate"},
         "marts": {"marts"},
         "activation": {"activation"},
-        "sync": {"activation"},
+        "sync": {"activation", "deliveries"},
         "published": {"published"},
         "klaviyo": {"activation_klaviyo"},
         "rule": {"activation_rule"},

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration.home import Home
-from orchestration.publish import Described, publish, publish_deliveries
+from orchestration.publish import DeliveryModel, Described, publish, publish_deliveries
+from reverse_etl.ledger import Ledger, Scope
+from reverse_etl.results import OPERATIONS, OperationCounts
 from vendor_http import LoyaltyError
 
 DESCRIBED = {
@@ -16,6 +19,25 @@ DESCRIBED = {
         "One row per member.", {"first_name": "It's the given name.", "gone": "No such column."}
     )
 }
+# As dbt compiles them: tables carry the warehouse's name, the second reads the first.
+DELIVERIES = (
+    DeliveryModel(
+        "marts",
+        "kpi_runs",
+        """
+with runs as (
+    select destination, count(*) as run_count
+    from "warehouse"."sync"."runs"
+    group by destination
+)
+
+select run_count, destination from runs
+""",
+    ),
+    DeliveryModel(
+        "marts", "kpi_total", 'select sum(run_count) as total from "warehouse"."marts"."kpi_runs"'
+    ),
+)
 OLDEST_CLIENT = Path(sys.prefix) / "oldest_client"
 
 
@@ -63,6 +85,38 @@ def test_the_record_of_deliveries_is_there_before_anything_was_sent(home: Home) 
     publish(home, DESCRIBED)
     for table in ("runs", "profiles", "rejections"):
         assert ask(home, f"select count(*) from sync.{table}") == [(0,)]
+
+
+def test_models_over_the_deliveries_are_of_this_sync_and_not_of_the_build(home: Home) -> None:
+    with duckdb.connect(str(home.warehouse)) as connection:
+        Ledger(home.ledger).export(connection)  # as before each build: what dbt read is not copied
+        connection.execute(
+            "create table marts.kpi_runs (destination varchar, run_count smallint);"
+            "create table marts.kpi_total (total bigint);"
+            "insert into marts.kpi_runs values ('old', 9)"
+        )
+    words = {("marts", "kpi_runs"): Described("One row per destination.", {})}
+    published = publish(home, words, DELIVERIES)
+    assert "sync.runs" not in published.rows
+    assert ask(home, "from marts.kpi_runs") == []
+
+    counts = {name: OperationCounts() for name in OPERATIONS}
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    Ledger(home.ledger).start_run(Scope("rule", "subscribers"), "r1", moment, counts)
+    publish_deliveries(home)
+    assert ask(home, "from marts.kpi_runs") == [("rule", 3)]
+    assert ask(home, "from marts.kpi_total") == [(3,)]
+    assert ask(home, "select comment from duckdb_tables() where table_name = 'kpi_runs'") == [
+        ("One row per destination.",)
+    ]
+    kept = "select data_type from duckdb_columns() where column_name = 'run_count'"
+    assert ask(home, kept) == [("SMALLINT",)]
+    assert ask(home, "select table_name from duckdb_tables() where schema_name = 'main'") == []
+
+
+def test_a_model_that_was_never_built_is_left_out(home: Home) -> None:
+    publish(home, {}, DELIVERIES)
+    assert ask(home, "select 1 from duckdb_tables() where table_name = 'kpi_runs'") == []
 
 
 def test_descriptions_travel_with_the_tables(home: Home) -> None:
