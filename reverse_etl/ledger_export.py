@@ -62,6 +62,23 @@ EXPORTS: Mapping[str, str] = {
         group by run_id, destination, object, seconds
         order by run_id, destination, object, seconds
     """,
+    "read_backs": """
+        select read_back_id, destination, object, started_at, finished_at, is_sample, known_count,
+            checked_count, accurate_count, missing_count, drifted_count, repaired_count,
+            cast(accurate_count * 10000 // nullif(checked_count, 0) / 10000 as decimal(5, 4))
+                as accuracy
+        from read_backs
+        order by started_at, destination, object, read_back_id
+    """,
+    # Who drifted stays in the ledger. Rows of a read-back that never finished tell nothing yet.
+    "drift": """
+        select d.destination, d.object, nullif(d.property, '') as property, d.kind, r.started_at,
+            count(*) as people_count
+        from read_back_drift as d
+        join read_backs as r using (read_back_id, destination, object)
+        group by all
+        order by d.destination, d.object, people_count desc, property, d.kind
+    """,
 }
 
 

@@ -83,4 +83,36 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "row_count": "Rows that took so long.",
         },
     ),
+    "read_backs": (
+        "One row per read-back of a destination and object: people were read from the vendor and "
+        "compared with what it had accepted. checked = accurate + missing + drifted.",
+        {
+            **_SHARED,
+            "read_back_id": "Id of the read-back; that of the Dagster run where one did it.",
+            "started_at": "Start by the product's clock (UTC).",
+            "finished_at": "Its end (UTC).",
+            "is_sample": "True when not everybody was to be read.",
+            "known_count": "People whom the vendor had accepted something for and nobody was "
+            "writing to.",
+            "checked_count": "Of these: read back and compared.",
+            "accurate_count": "Of these: everything as accepted.",
+            "missing_count": "Of these: the vendor does not know them (any more).",
+            "drifted_count": "Of these: at least one value or tag of ours is not as accepted.",
+            "repaired_count": "Of these: marked, so that the next sync writes them again.",
+            "accuracy": "accurate_count / checked_count, rounded down; none when nobody was "
+            "checked.",
+        },
+    ),
+    "drift": (
+        "One row per destination, object, property and kind of difference that the latest "
+        "read-back found.",
+        {
+            **_SHARED,
+            "property": "Property, field or tag (tag:<name>); none = the person as a whole.",
+            "kind": "missing (the vendor has no value), different, or unexpected (it holds a value "
+            "that was cleared or never given).",
+            "started_at": "Start of that read-back by the product's clock (UTC).",
+            "people_count": "People whom it concerns.",
+        },
+    ),
 }

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 from hypothesis import given
@@ -350,3 +352,24 @@ def test_a_declaration_of_another_destination_is_refused(ledger: Ledger) -> None
 
 def test_results_show_no_person() -> None:
     assert "shop.se" not in repr(Shown("ava@shop.se", {"a": "b"}))
+
+
+def test_history_and_drift_are_published_without_people(
+    ledger: Ledger, vendor: ModelVendor
+) -> None:
+    vendor.profiles["person1@shop.se"][TIER] = "Silver"
+    del vendor.profiles["person2@shop.se"]
+    del vendor.profiles["person3@shop.se"]
+    look(ledger, ModelReader(vendor))
+    with duckdb.connect() as published:
+        ledger.export(published)
+        assert published.execute(
+            "select is_sample, known_count, checked_count, accurate_count, missing_count, "
+            "drifted_count, repaired_count, accuracy from sync.read_backs"
+        ).fetchall() == [(False, 10, 10, 7, 2, 1, 0, Decimal("0.7000"))]
+        assert published.execute(
+            "select destination, object, property, kind, people_count from sync.drift"
+        ).fetchall() == [
+            ("klaviyo", "profiles", None, "missing", 2),
+            ("klaviyo", "profiles", TIER, "different", 1),
+        ]
