@@ -55,6 +55,8 @@ class ApiClient:
         learn_limits: windows that an answer tells of, empty for none; they tighten the budget that
             the request was charged to, and never loosen what `limits` says.
         base_url_variable: the setting to name when nobody answers there.
+        auth: signs requests where a fixed header cannot. What it sends on its own (a request once
+            more with a fresh token) is charged to no budget here.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ApiClient:
         longest_pause_seconds: float = 120.0,
         learn_limits: Callable[[httpx.Response], Sequence[RateLimit]] | None = None,
         base_url_variable: str = "",
+        auth: httpx.Auth | None = None,
     ) -> None:
         keep_addresses_out_of_logs()
         self.vendor = vendor
@@ -90,6 +93,7 @@ class ApiClient:
         self._http = httpx.Client(
             base_url=base_url.rstrip("/"),
             headers=dict(headers),
+            auth=auth,
             timeout=timeout_seconds,
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
         )

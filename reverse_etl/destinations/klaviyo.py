@@ -81,7 +81,7 @@ LIMITS: Mapping[str, Sequence[RateLimit]] = {
 
 
 def client(
-    api_key: str,
+    credential: str | httpx.Auth,
     base_url: str = BASE_URL,
     revision: str = REVISION,
     limits: Mapping[str, Sequence[RateLimit]] = LIMITS,
@@ -90,22 +90,23 @@ def client(
     """A client of one Klaviyo account.
 
     Args:
-        api_key: private key; needs profiles:read, profiles:write and lists:write.
+        credential: a private key with profiles:read, profiles:write and lists:write, or what signs
+            requests with an OAuth token of these scopes (`klaviyo_oauth`).
         base_url: without `/api`.
         revision: version of the API, a date; retired two years after its release.
         limits: requests per window by operation.
         max_attempts: tries per request.
     """
+    headers = {"revision": revision, "accept": MEDIA_TYPE, "content-type": MEDIA_TYPE}
+    auth = None if isinstance(credential, str) else credential
+    if auth is None:
+        headers["authorization"] = f"Klaviyo-API-Key {credential}"
     return ApiClient(
         vendor="Klaviyo",
         base_url=base_url,
-        headers={
-            "authorization": f"Klaviyo-API-Key {api_key}",
-            "revision": revision,
-            "accept": MEDIA_TYPE,
-            "content-type": MEDIA_TYPE,
-        },
-        key_variables=["KLAVIYO_API_KEY"],
+        headers=headers,
+        auth=auth,
+        key_variables=["the scopes of the Klaviyo app" if auth else "KLAVIYO_API_KEY"],
         limits=limits,
         max_attempts=max_attempts,
         base_url_variable="KLAVIYO_BASE_URL",
