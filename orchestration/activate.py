@@ -2,24 +2,28 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from orchestration.accounts import connect
 from orchestration.dbt import read_manifest
 from orchestration.home import Home, claim
 from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
-from reverse_etl import engine
+from reverse_etl import engine, saved_plan
 from reverse_etl.declarations import SyncSpec, sync_spec
+from reverse_etl.guards import GuardLimits
+from reverse_etl.job_watch import DEFAULT_SETTINGS
 from reverse_etl.ledger import Ledger
 from reverse_etl.plan import plan_sync
 from reverse_etl.planned import Plan
 from reverse_etl.results import Progress, SyncResult
+from reverse_etl.review import Approval
 from vendor_http import LoyaltyError
 
-# Single rejected rows are a day's work; more than this share and this many rows is a fault.
-REJECTED_ROWS_TOLERATED = 10
+# Single failed rows are a day's work; more than a share and than this many rows is a fault.
+ROWS_TOLERATED = 10
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,54 @@ SYNCS = (
 )
 
 
-class TooManyRejectedError(LoyaltyError):
-    """A vendor rejected more of a sync's rows than single bad records explain."""
-
-
 def declared(destination: str) -> DeclaredSync:
     """The sync of a destination."""
     return next(sync for sync in SYNCS if sync.destination == destination)
 
 
-def plan(sync: DeclaredSync, settings: Settings, home: Home, now: datetime) -> Plan:
-    """What `sync` would send now; nothing is sent. Close the plan after use."""
+def plan(
+    sync: DeclaredSync, settings: Settings, home: Home, now: datetime, *, is_kept: bool = False
+) -> Plan:
+    """What `sync` would send now; nothing is sent. Close the plan after use.
+
+    `is_kept`: it is going to be saved.
+    """
     _require_published(home)
     return plan_sync(
-        home.audited, Ledger(home.ledger), _spec(sync, settings, home), now, uuid.uuid4().hex
+        home.audited,
+        Ledger(home.ledger),
+        _spec(sync, settings, home),
+        now,
+        uuid.uuid4().hex,
+        has_fingerprint=is_kept,
     )
+
+
+def guard_limits(settings: Settings) -> GuardLimits:
+    """What the guards allow in this installation."""
+    return GuardLimits(
+        changed=settings.guard_changed,
+        cleared=settings.guard_cleared,
+        losing=settings.guard_losing,
+        swing=settings.guard_swing,
+        without_email=settings.guard_without_email,
+    )
+
+
+def approval(
+    sync: DeclaredSync, settings: Settings, *, approve: bool, plan_file: Path | None
+) -> Approval:
+    """What was agreed to for this sync.
+
+    Raises:
+        LoyaltyError: the plan file cannot be used, or holds no plan of this destination.
+    """
+    saved = None
+    if plan_file is not None:
+        saved = saved_plan.load(plan_file).get(sync.destination)
+        if saved is None:
+            raise LoyaltyError(f"{plan_file.name} holds no plan of {sync.destination}")
+    return Approval(guard_limits(settings), approve, saved)
 
 
 def run_sync(
@@ -66,11 +103,14 @@ def run_sync(
     now: datetime,
     run_id: str,
     say: Callable[[str], None],
+    agreed: Approval | None = None,
 ) -> SyncResult | None:
     """Send what changed, and publish the record of it; None when the destination has no key.
 
+    `agreed`: None = the guards decide.
+
     Raises:
-        TooManyRejectedError: after everything was sent and recorded.
+        GuardError, PlanChangedError: the plan was held, nothing was sent.
         LoyaltyError: the vendor or a setting stopped it; what was accepted is recorded.
     """
     connected = connect(sync.destination, settings)
@@ -81,7 +121,7 @@ def run_sync(
         claim(home, sync.destination, settings.base_url(sync.destination))
         _require_published(home)
         try:
-            result = engine.sync(
+            return engine.sync(
                 home.audited,
                 _spec(sync, settings, home),
                 destination,
@@ -89,11 +129,35 @@ def run_sync(
                 now,
                 run_id,
                 lambda progress: say(_sentence(progress)),
+                replace(DEFAULT_SETTINGS, attempts=settings.rejection_attempts),
+                agreed or Approval(guard_limits(settings)),
             )
         finally:
             publish_deliveries(home)
-    _judge(sync, result, settings.rejected_share)
-    return result
+
+
+def too_many_rejected(sync: DeclaredSync, result: SyncResult, tolerated: float) -> str | None:
+    """What to tell when a vendor rejected more rows than single bad records explain; else None."""
+    planned, rejected = result.total("planned"), result.total("rejected")
+    if rejected <= max(ROWS_TOLERATED, tolerated * planned):
+        return None
+    return (
+        f"{sync.destination} rejected {rejected:,} of {planned:,} rows; see sync.rejections "
+        "for the reasons. They are tried again with fresh data next time"
+    )
+
+
+def not_delivered(sync: DeclaredSync, result: SyncResult, tolerated: float) -> str | None:
+    """What to tell when a sync stopped early or got no answer about too many rows; else None."""
+    planned, aborted = result.total("planned"), result.total("aborted")
+    if result.status != "aborted" and aborted <= max(ROWS_TOLERATED, tolerated * planned):
+        return None
+    why = (result.stopped or "no answer about some rows").replace("_", " ")
+    return (
+        f"{sync.destination}: {aborted:,} of {planned:,} rows were not delivered ({why}) and "
+        f"wait for the next run. Run again later; {sync.destination.upper()}_BASE_URL says "
+        "where it was looked for"
+    )
 
 
 def _spec(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:
@@ -109,20 +173,3 @@ def _require_published(home: Home) -> None:
 def _sentence(progress: Progress) -> str:
     text = f"{progress.finished:,} of {progress.planned:,} rows, {progress.accepted:,} accepted"
     return f"{text}, {progress.rejected:,} rejected" if progress.rejected else text
-
-
-def _judge(sync: DeclaredSync, result: SyncResult, tolerated: float) -> None:
-    planned, rejected = result.total("planned"), result.total("rejected")
-    if rejected > max(REJECTED_ROWS_TOLERATED, tolerated * planned):
-        raise TooManyRejectedError(
-            f"{sync.destination} rejected {rejected:,} of {planned:,} rows; see sync.rejections "
-            "for the reasons. They are tried again with fresh data next time"
-        )
-    aborted = result.total("aborted")
-    if result.status == "aborted" or aborted > max(REJECTED_ROWS_TOLERATED, tolerated * planned):
-        why = (result.stopped or "no answer about some rows").replace("_", " ")
-        raise LoyaltyError(
-            f"{sync.destination}: {aborted:,} of {planned:,} rows were not delivered ({why}) and "
-            f"wait for the next run. Run again later; {sync.destination.upper()}_BASE_URL says "
-            "where it was looked for"
-        )

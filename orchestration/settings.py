@@ -2,6 +2,8 @@
 
 Nothing is read at import: `load_settings()` reads, checks all at once and fails with one message
 that names every variable to put right. Secrets are `SecretStr`: they print as stars.
+
+Long because each setting stands here with its meaning, and nowhere else.
 """
 
 import os
@@ -25,6 +27,8 @@ from vendor_http import ConfigurationError
 
 SOURCES = ("smile", "yotpo")
 DESTINATIONS = ("klaviyo", "rule")
+# Where a person may sign in instead of setting a key.
+CONNECTABLE = ("klaviyo",)
 # Variables that are no settings, because they say where and how settings are used: name -> default,
 # meaning. They cannot stand in the file.
 ENVIRONMENT_ONLY = {
@@ -41,6 +45,10 @@ def _setting(name: str, default: Any, description: str, **limits: Any) -> Any:
         description=description,
         **limits,
     )
+
+
+def _share(name: str, default: float, description: str) -> Any:
+    return _setting(name, default, description, ge=0, le=1)
 
 
 class Settings(BaseSettings):
@@ -93,6 +101,19 @@ class Settings(BaseSettings):
         None,
         "Klaviyo private key: profiles, lists, events (read, write), metrics and accounts (read)",
     )
+    klaviyo_client_id: str | None = _setting(
+        "KLAVIYO_CLIENT_ID",
+        None,
+        "id of an OAuth app in Klaviyo, for `loyalty connect klaviyo`; a private key wins over it",
+    )
+    klaviyo_client_secret: SecretStr | None = _setting(
+        "KLAVIYO_CLIENT_SECRET", None, "secret of that OAuth app"
+    )
+    klaviyo_oauth_authorize_url: str = _setting(
+        "KLAVIYO_OAUTH_AUTHORIZE_URL",
+        "https://www.klaviyo.com/oauth/authorize",
+        "page on which a person consents to the OAuth app",
+    )
     klaviyo_base_url: str = _setting(
         "KLAVIYO_BASE_URL", "https://a.klaviyo.com", "address of Klaviyo's API"
     )
@@ -107,6 +128,11 @@ class Settings(BaseSettings):
         "on: event tags may start automations in Rule; reserved, no events are sent yet",
     )
     home: Path = _setting("LOYALTY_HOME", Path(".loyalty"), "folder of all state")
+    key_passphrase: SecretStr | None = _setting(
+        "LOYALTY_KEY_PASSPHRASE",
+        None,
+        "encrypts the file that keeps OAuth tokens where the operating system has no key store",
+    )
     program_priority: Annotated[tuple[str, ...], NoDecode] = _setting(
         "LOYALTY_PROGRAM_PRIORITY",
         SOURCES,
@@ -146,6 +172,32 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
     )
+    rejection_attempts: int = _setting(
+        "LOYALTY_REJECTION_ATTEMPTS",
+        7,
+        "a row that a vendor refused so many runs in a row is set aside until `loyalty rejections "
+        "--release`",
+        ge=1,
+    )
+    guard_changed: float = _share(
+        "LOYALTY_GUARD_CHANGED",
+        0.5,
+        "a sync waits for approval when more than this share of the people written to would change",
+    )
+    guard_cleared: float = _share(
+        "LOYALTY_GUARD_CLEARED", 0.1, "the same for people who would lose everything"
+    )
+    guard_losing: float = _share(
+        "LOYALTY_GUARD_LOSING", 0.3, "the same for people who would lose at least one value"
+    )
+    guard_swing: float = _share(
+        "LOYALTY_GUARD_SWING",
+        0.3,
+        "the same when the model's rows differ by more than this share from the last five runs",
+    )
+    guard_without_email: float = _share(
+        "LOYALTY_GUARD_WITHOUT_EMAIL", 0.3, "the same for members without an e-mail; 1 = never"
+    )
     alert_webhook: SecretStr | None = _setting(
         "LOYALTY_ALERT_WEBHOOK",
         None,
@@ -179,7 +231,13 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("smile_base_url", "yotpo_base_url", "klaviyo_base_url", "rule_base_url")
+    @field_validator(
+        "smile_base_url",
+        "yotpo_base_url",
+        "klaviyo_base_url",
+        "klaviyo_oauth_authorize_url",
+        "rule_base_url",
+    )
     @classmethod
     def _is_address(cls, value: str) -> str:
         _HTTP_URL.validate_python(value)
@@ -192,22 +250,49 @@ class Settings(BaseSettings):
             raise ValueError(f"Yotpo needs YOTPO_GUID and YOTPO_API_KEY; {missing} is missing")
         return self
 
+    @model_validator(mode="after")
+    def _klaviyo_app_needs_both(self) -> Self:
+        if (self.klaviyo_client_id is None) != (self.klaviyo_client_secret is None):
+            absent = "ID" if self.klaviyo_client_id is None else "SECRET"
+            raise ValueError(
+                "a Klaviyo app needs KLAVIYO_CLIENT_ID and KLAVIYO_CLIENT_SECRET; "
+                f"KLAVIYO_CLIENT_{absent} is missing"
+            )
+        return self
+
     def base_url(self, vendor: str) -> str:
         """Where `vendor` (a source or a destination) is reached."""
         return str(getattr(self, f"{vendor}_base_url"))
 
     def has_key(self, vendor: str) -> bool:
-        """Whether `vendor` takes part at all."""
-        return getattr(self, f"{vendor}_api_key") is not None
+        """Whether `vendor` takes part at all: it has a key, or somebody signed in there."""
+        return getattr(self, f"{vendor}_api_key") is not None or self.is_connected(vendor)
+
+    def is_connected(self, vendor: str) -> bool:
+        """Whether `loyalty connect` has signed in at `vendor` from this home."""
+        return connection_file(self.home, vendor).exists()
 
     def left_out(self) -> list[str]:
         """One line per vendor that takes no part, naming the setting that would change it."""
-        lines = []
-        for vendor in (*SOURCES, *DESTINATIONS):
-            if not self.has_key(vendor):
-                names = "YOTPO_GUID and YOTPO_API_KEY" if vendor == "yotpo" else key_name(vendor)
-                lines.append(f"{vendor} is left out: {names} not set")
-        return lines
+        return [
+            f"{vendor} is left out: {missing(vendor)}"
+            for vendor in (*SOURCES, *DESTINATIONS)
+            if not self.has_key(vendor)
+        ]
+
+
+def missing(vendor: str) -> str:
+    """What a vendor that takes no part lacks, in words."""
+    if vendor == "yotpo":
+        return "YOTPO_GUID and YOTPO_API_KEY not set"
+    if vendor in CONNECTABLE:
+        return f"{key_name(vendor)} not set, and no `loyalty connect {vendor}`"
+    return f"{key_name(vendor)} not set"
+
+
+def connection_file(home: Path, vendor: str) -> Path:
+    """What remembers that `loyalty connect` signed in at `vendor`; holds no token."""
+    return home / "connections" / f"{vendor}.json"
 
 
 def key_name(vendor: str) -> str:

@@ -46,6 +46,19 @@ class PlannedRow(NamedTuple):
     must_exist: bool
 
 
+class LaneSize(NamedTuple):
+    """Size of one lane of a plan.
+
+    `group_rows`: rows of each request group; `removed_tags`: tags to remove, one by one.
+    """
+
+    name: str
+    rows: int
+    payload_bytes: int
+    group_rows: tuple[int, ...]
+    removed_tags: int
+
+
 class Plan:
     """The rows of one planned sync; a context manager, close it to free its memory."""
 
@@ -169,9 +182,28 @@ class Plan:
         """People who lose at least one value."""
         return int(self._one(f"select count(*) from planned where {SEND} and has_clear"))
 
-    def size_bytes(self) -> int:
-        """Bytes of all patches to send."""
-        return int(self._one(f"select coalesce(sum(strlen(patch)), 0) from planned where {SEND}"))
+    def lane_sizes(self) -> list[LaneSize]:
+        """Rows and bytes by lane, as `rows` would give them."""
+        found = self._connection.cursor().execute(
+            f"""
+            with grouped as (
+                select lane, group_key, count(*) as people,
+                    sum(strlen(coalesce(body, patch)) + strlen(email)) as bytes,
+                    sum(len(tags_remove)) as removed
+                from planned where {SEND} group by all
+            )
+            select lane, sum(people), sum(bytes),
+                coalesce(list(people) filter (people >= ?), [])
+                    || [coalesce(sum(people) filter (people < ?), 0)],
+                sum(removed)
+            from grouped group by lane order by lane
+            """,
+            [_SMALLEST_GROUP, _SMALLEST_GROUP],
+        )
+        return [
+            LaneSize(lane, int(rows), int(size), tuple(int(n) for n in groups or ()), int(removed))
+            for lane, rows, size, groups, removed in found.fetchall()
+        ]
 
     def _arrow(self, query: str) -> pa.Table:
         return _table(self._connection.cursor().sql(f"select {query}"))

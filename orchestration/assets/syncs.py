@@ -1,16 +1,44 @@
 """One asset per declared sync: the people and values a vendor has accepted from us."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
-from orchestration.activate import SYNCS, DeclaredSync, run_sync
+from orchestration.activate import (
+    SYNCS,
+    DeclaredSync,
+    approval,
+    not_delivered,
+    run_sync,
+    too_many_rejected,
+)
 from orchestration.assets.publication import KEY as PUBLISHED
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.settings import key_name
+from reverse_etl.guards import GuardError
 from reverse_etl.results import SyncResult
+from vendor_http import LoyaltyError
 
+GUARDS = "within_guards"
+REJECTED = "rejected_rows"
 _COUNTERS = ("planned", "attempted", "accepted", "rejected", "invalid", "aborted")
+
+
+class SyncConfig(dg.Config):
+    """How a sync is launched from the UI."""
+
+    approve: bool = Field(
+        default=False,
+        description="Send the plan even where it goes beyond a guard; look at `loyalty plan` "
+        "before.",
+    )
+    plan_file: str | None = Field(
+        default=None,
+        description="Send exactly the plan that `loyalty plan --save` wrote to this file, or "
+        "nothing.",
+    )
 
 
 def keys(destinations: Collection[str]) -> list[dg.AssetKey]:
@@ -28,8 +56,10 @@ def _key(sync: DeclaredSync) -> dg.AssetKey:
 
 
 def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
+    key = _key(sync)
+
     @dg.asset(
-        key=_key(sync),
+        key=key,
         deps=[["activation", sync.model], PUBLISHED],
         group_name=f"activation_{sync.destination}",
         kinds={"python", sync.destination},
@@ -38,27 +68,77 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
             f"{sync.model} at {sync.destination.title()}: only differences to what was accepted "
             "before are sent; values that ended are cleared; every row's outcome is in sync.*"
         ),
+        check_specs=[
+            dg.AssetCheckSpec(
+                GUARDS,
+                asset=key,
+                description="The plan is plausible (LOYALTY_GUARD_*); beyond a guard nothing is "
+                "sent until somebody approves.",
+            ),
+            dg.AssetCheckSpec(
+                REJECTED,
+                asset=key,
+                description="The vendor rejected no more rows than LOYALTY_REJECTED_SHARE allows; "
+                "the reasons are in sync.rejections.",
+            ),
+        ],
     )
     def synced(
-        context: dg.AssetExecutionContext, loyalty: LoyaltyResource
-    ) -> dg.MaterializeResult[None]:
+        context: dg.AssetExecutionContext, config: SyncConfig, loyalty: LoyaltyResource
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         step = loyalty.step(context)
         with explained():
-            result = run_sync(
+            agreed = approval(
                 sync,
                 step.settings,
-                step.home,
-                step.now,
-                step.run_id,
-                throttled(context.log.info),
+                approve=config.approve,
+                plan_file=Path(config.plan_file) if config.plan_file else None,
             )
-        if result is None:
-            context.log.info(f"left out: {key_name(sync.destination)} not set")
-            return dg.MaterializeResult(metadata={"left_out": True})
-        _say_outcome(context, sync, result)
-        return dg.MaterializeResult(metadata=_metadata(result))
+            try:
+                result = run_sync(
+                    sync,
+                    step.settings,
+                    step.home,
+                    step.now,
+                    step.run_id,
+                    throttled(context.log.info),
+                    agreed,
+                )
+            except GuardError as error:
+                yield _check(key, GUARDS, problem=str(error))
+                raise
+            yield _check(key, GUARDS, problem=None)
+            if result is None:
+                context.log.info(f"left out: {key_name(sync.destination)} not set")
+                yield _check(key, REJECTED, problem=None)
+                yield dg.MaterializeResult(metadata={"left_out": True})
+                return
+            _say_outcome(context, sync, result)
+            tolerated = step.settings.rejected_share
+            rejected = too_many_rejected(sync, result, tolerated)
+            yield _check(key, REJECTED, problem=rejected, result=result)
+            if problem := rejected or not_delivered(sync, result, tolerated):
+                raise LoyaltyError(problem)
+        yield dg.MaterializeResult(metadata=_metadata(result))
 
     return synced
+
+
+def _check(
+    key: dg.AssetKey, name: str, *, problem: str | None, result: SyncResult | None = None
+) -> dg.AssetCheckResult:
+    counts = {
+        counter: dg.MetadataValue.int(result.total(counter))
+        for counter in ("planned", "rejected", "invalid")
+        if result is not None
+    }
+    return dg.AssetCheckResult(
+        passed=problem is None,
+        asset_key=key,
+        check_name=name,
+        description=problem,
+        metadata={"look_at": dg.MetadataValue.text("sync.rejections"), **counts},
+    )
 
 
 def _say_outcome(context: dg.AssetExecutionContext, sync: DeclaredSync, result: SyncResult) -> None:
@@ -71,6 +151,17 @@ def _say_outcome(context: dg.AssetExecutionContext, sync: DeclaredSync, result: 
         context.log.warning(
             f"{sync.destination}: {failed:,} of {result.total('planned'):,} rows were rejected or "
             "invalid; reasons in sync.rejections"
+        )
+    if result.quarantined:
+        context.log.warning(
+            f"{sync.destination}: {result.quarantined:,} people were refused too often and are "
+            "tried no more; `loyalty rejections` lists and releases them"
+        )
+    waiting = sum(count.unfinished for count in result.counts.values())
+    if waiting:
+        context.log.warning(
+            f"{sync.destination} still works on jobs with {waiting:,} rows; the next run asks for "
+            "their outcome"
         )
 
 

@@ -54,8 +54,17 @@ def start_run(
     selection: "Callable[[], Sequence[AssetKey] | None]",
     *,
     extraction: "Mapping[str, object] | None" = None,
+    delivery: "Mapping[str, object] | None" = None,
     show: "Literal['summary', 'deliveries', None]" = None,
 ) -> None:
+    """Run what `selection` names as one Dagster run, show how it goes, and what it delivered.
+
+    Args:
+        extraction, delivery: how the extractions and the syncs are configured, as in the UI.
+
+    Raises:
+        LoyaltyError: a step failed; names the step and its reason.
+    """
     from orchestration.cli.quiet import output_to
     from orchestration.step_server import start_step_server
 
@@ -69,7 +78,9 @@ def start_run(
             from orchestration.cli.execute import execute
 
             selected = selection()
-        outcome = execute(screen, home, settings.now, selected, extraction=extraction)
+        outcome = execute(
+            screen, home, settings.now, selected, extraction=extraction, delivery=delivery
+        )
     if show:
         from orchestration.cli import summary
 

@@ -1,45 +1,78 @@
 """`loyalty plan`: what a sync would send, counted, with samples; e-mails are masked."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.activate import declared, plan
+from orchestration.activate import declared, guard_limits, plan
 from orchestration.home import Home
 from orchestration.programs import clock
 from orchestration.settings import Settings
+from reverse_etl import saved_plan
+from reverse_etl.effort import Effort, effort
+from reverse_etl.guards import Finding, judge
+from reverse_etl.ledger import Ledger
+from reverse_etl.planned import Plan
 from reverse_etl.results import OPERATIONS
 
 _VALUES_SHOWN = 6
+_COLUMNS = (*OPERATIONS, "unchanged", "invalid", "waiting", "quarantined", "not_known")
 
 
 def show_plans(
-    console: Console, settings: Settings, home: Home, destinations: list[str], samples: int
+    console: Console,
+    settings: Settings,
+    home: Home,
+    destinations: list[str],
+    samples: int,
+    save: Path | None,
 ) -> None:
-    """Print one plan per destination."""
+    """Print one plan per destination; keep them all in file `save` if one is named."""
     now = clock(settings, datetime.now(UTC))()
-    for name in destinations:
-        with plan(declared(name), settings, home, now) as planned:
+    with ExitStack() as open_plans:
+        kept: dict[str, tuple[Plan, tuple[Finding, ...]]] = {}
+        for name in destinations:
+            planned = plan(declared(name), settings, home, now, is_kept=save is not None)
+            open_plans.enter_context(planned)
+            findings = judge(planned, Ledger(home.ledger), guard_limits(settings))
+            kept[name] = planned, findings
             console.print(_counts(name, planned.counts))
-            if planned.is_empty:
-                console.print("  nothing to send\n", highlight=False)
-                continue
-            console.print(f"  {planned.size_bytes():,} bytes of payload", highlight=False)
+            if not planned.is_empty:
+                console.print(_cost(effort(planned)), highlight=False)
+            else:
+                console.print("  nothing to send", highlight=False)
+            for finding in findings:
+                console.print(f"  [yellow]held until approved:[/] {finding}", highlight=False)
             for sample in planned.samples(samples):
                 console.print(_sample(sample), highlight=False, markup=False)
             console.print()
+        if save is not None:
+            saved_plan.save(save, kept)
+            console.print(
+                f"saved; send exactly this: loyalty sync --plan {save}",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _counts(destination: str, counts: dict[str, int]) -> Table:
     table = Table(title=destination, title_justify="left", box=None, padding=(0, 2))
-    names = [*OPERATIONS, *(name for name in counts if name not in OPERATIONS)]
-    for name in names:
+    for name in _COLUMNS:
         table.add_column(name.replace("_", " "), justify="right")
-    table.add_row(*(f"{counts[name]:,}" for name in names))
+    table.add_row(*(f"{counts[name]:,}" for name in _COLUMNS))
     return table
+
+
+def _cost(cost: Effort) -> str:
+    """Requests, bytes, and the time that the vendor's limits ask for at least."""
+    minutes = cost.seconds / 60
+    time = f"at least {minutes:,.0f} minutes" if minutes >= 1 else "less than a minute"
+    return f"  {cost.requests:,} requests, {cost.payload_bytes:,} bytes, {time} of the limits"
 
 
 def _sample(sample: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Commands that run the pipeline or a part of it, through Dagster."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,9 @@ Quick = Annotated[bool, typer.Option("--quick", help="read only what changed sin
 AllowShrink = Annotated[
     bool, typer.Option("--allow-shrink", help="believe a list that came back implausibly short")
 ]
+Approve = Annotated[
+    bool, typer.Option("--approve", help="send even where a guard objects; see `loyalty plan`")
+]
 
 
 @app.command(rich_help_panel="Refresh")
@@ -24,11 +28,15 @@ def run(
     full: Full = False,
     quick: Quick = False,
     allow_shrink: AllowShrink = False,
+    approve: Approve = False,
     brief: Annotated[bool, typer.Option("--brief", help="end with what was sent, no more")] = False,
 ) -> None:
     """Extract, build, publish and sync, as one Dagster run that the UI shows too."""
     how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
-    start_run(lambda: None, extraction=how, show="deliveries" if brief else "summary")
+    agreed = {"approve": True} if approve else {}
+    start_run(
+        lambda: None, extraction=how, delivery=agreed, show="deliveries" if brief else "summary"
+    )
 
 
 @app.command(rich_help_panel="Refresh")
@@ -75,8 +83,21 @@ def publish() -> None:
 
 
 @app.command(rich_help_panel="Refresh")
-def sync(destinations: Only = None) -> None:
+def sync(
+    destinations: Only = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="send exactly what `loyalty plan --save` wrote here, or nothing"),
+    ] = None,
+    approve: Approve = False,
+) -> None:
     """Push what changed to klaviyo and rule; nothing when nothing changed."""
+    agreed: dict[str, object] = {"approve": True} if approve else {}
+    if plan is not None:
+        from reverse_etl.saved_plan import load
+
+        destinations = destinations or list(load(plan))
+        agreed["plan_file"] = str(plan.absolute())
     wanted = known(destinations, ("klaviyo", "rule"))
 
     def selection() -> "Sequence[AssetKey]":
@@ -84,7 +105,7 @@ def sync(destinations: Only = None) -> None:
 
         return keys(wanted)
 
-    start_run(selection, show="deliveries")
+    start_run(selection, delivery=agreed, show="deliveries")
 
 
 def _extraction(*, full: bool, quick: bool, allow_shrink: bool) -> dict[str, object]:

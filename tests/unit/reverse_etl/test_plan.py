@@ -7,6 +7,7 @@ import orjson
 import pytest
 from reverse_etl_models import COMMON, NOW, ModelVendor, member, publish, run, spec
 
+from reverse_etl.effort import effort
 from reverse_etl.ledger import Ledger
 from reverse_etl.plan import plan_sync
 from reverse_etl.planned import Plan
@@ -29,7 +30,7 @@ def test_a_plan_sends_nothing_and_names_nobody_in_its_repr(ledger: Ledger, tmp_p
         assert plan.counts["invalid"] == 1
         assert "shop.se" not in repr(plan)
         assert [sample["email"] for sample in plan.samples()] == ["a@shop.se", "b@@shop.se"]
-        assert plan.size_bytes() > 0
+        assert effort(plan).payload_bytes > 0
     with ledger.open() as db:
         assert db.execute("select count(*) from profiles").fetchone() == (0,)
 

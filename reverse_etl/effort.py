@@ -1,0 +1,63 @@
+"""What a plan would cost at a vendor: requests, bytes, and the least time its limits allow."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.planned import LaneSize, Plan
+from vendor_http import RateLimit
+
+# Braces and member names around one profile in a bulk import.
+_PROFILE_ENVELOPE_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Requests that write, bytes of payload, and seconds that the vendor's limits ask for.
+
+    `seconds` is a lower bound: answers take their time, and asynchronous jobs theirs.
+    """
+
+    requests: int
+    payload_bytes: int
+    seconds: float
+
+
+def effort(plan: Plan) -> Effort:
+    """What sending `plan` would cost."""
+    lanes = plan.lane_sizes()
+    requests, seconds = _RECKONED[plan.spec.destination](lanes)
+    return Effort(requests, sum(lane.payload_bytes for lane in lanes), seconds)
+
+
+def _klaviyo(lanes: Sequence[LaneSize]) -> tuple[int, float]:
+    """Jobs for the bulk lanes, one request a person for the others."""
+    jobs = single = 0
+    for lane in lanes:
+        if lane.name.startswith("bulk"):
+            whole = lane.payload_bytes + lane.rows * _PROFILE_ENVELOPE_BYTES
+            jobs += max(ceil(lane.rows / klaviyo.BULK_ROWS), ceil(whole / klaviyo.BULK_BYTES))
+        else:
+            single += lane.rows
+    waits = _seconds(jobs, klaviyo.LIMITS["bulk"])
+    return jobs + single, waits + _seconds(single, klaviyo.LIMITS["profile-import"])
+
+
+def _rule(lanes: Sequence[LaneSize]) -> tuple[int, float]:
+    """Upserts of up to a thousand with the same tags, and one request per tag that ends."""
+    upserts = sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.group_rows if rows)
+    requests = upserts + sum(lane.removed_tags for lane in lanes)
+    return requests, _seconds(requests, rule.LIMITS["default"])
+
+
+def _seconds(requests: int, windows: Iterable[RateLimit]) -> float:
+    """Time until the last of so many requests may leave."""
+    full_windows = [max(0, requests - 1) // w.requests * w.seconds for w in windows]
+    return max(full_windows, default=0.0)
+
+
+_RECKONED: Mapping[str, Callable[[Sequence[LaneSize]], tuple[int, float]]] = {
+    "klaviyo": _klaviyo,
+    "rule": _rule,
+}
