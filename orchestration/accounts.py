@@ -1,25 +1,43 @@
-"""How a destination is reached: which credential wins, and the signed-in client made from it."""
+"""How a destination is reached: which credential wins, and the signed-in client made from it.
 
+A private key wins over an OAuth sign-in, because whoever sets one means it. A revision that Klaviyo
+has retired is refused here, on the real date, before anything is sent.
+"""
+
+from datetime import UTC, date, datetime
+
+import httpx
+
+from orchestration.key_store import stored_tokens
 from orchestration.settings import Settings
-from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.destinations import klaviyo, klaviyo_revision, rule
 from reverse_etl.destinations.base import Destination
+from reverse_etl.destinations.klaviyo_oauth import OAuthApp, TokenEndpoint
+from reverse_etl.destinations.klaviyo_signing import KlaviyoOAuth
 from reverse_etl.destinations.rule_pauses import AnswerWatch
-from vendor_http import ApiClient
+from vendor_http import ApiClient, ConfigurationError
 
 
 def destination_client(name: str, settings: Settings) -> ApiClient | None:
-    """The signed-in client of a destination; None when its key is not set."""
+    """The signed-in client of a destination; None when nothing opens it.
+
+    Raises:
+        ConfigurationError: see `connect`.
+    """
     connected = connect(name, settings)
     return connected[0] if connected else None
 
 
 def connect(name: str, settings: Settings) -> tuple[ApiClient, Destination] | None:
-    """The signed-in client of a destination and what writes with it; None without a key."""
-    if name == "klaviyo" and settings.klaviyo_api_key is not None:
+    """The signed-in client of a destination and what writes with it; None when nothing opens it.
+
+    Raises:
+        ConfigurationError: the API's revision is retired, or stored tokens cannot be used.
+    """
+    if name == "klaviyo" and settings.has_key("klaviyo"):
+        klaviyo_revision.require_alive(settings.klaviyo_revision, today())
         client = klaviyo.client(
-            settings.klaviyo_api_key.get_secret_value(),
-            settings.klaviyo_base_url,
-            settings.klaviyo_revision,
+            _klaviyo_credential(settings), settings.klaviyo_base_url, settings.klaviyo_revision
         )
         return client, klaviyo.KlaviyoProfiles(client)
     if name == "rule" and settings.rule_api_key is not None:
@@ -29,3 +47,46 @@ def connect(name: str, settings: Settings) -> tuple[ApiClient, Destination] | No
         )
         return client, rule.RuleSubscribers(client, watch)
     return None
+
+
+def warnings(name: str, settings: Settings) -> list[str]:
+    """What an operator should see about an account before it fails; one line each.
+
+    Raises:
+        ConfigurationError: the revision is no date.
+    """
+    if name != "klaviyo" or not settings.has_key("klaviyo"):
+        return []
+    found = klaviyo_revision.warning(settings.klaviyo_revision, today())
+    return [found] if found else []
+
+
+def klaviyo_app(settings: Settings) -> OAuthApp:
+    """The OAuth app of these settings.
+
+    Raises:
+        ConfigurationError: none is set.
+    """
+    if settings.klaviyo_client_id is None or settings.klaviyo_client_secret is None:
+        raise ConfigurationError(
+            "A Klaviyo app is needed to sign in: create one in Klaviyo and set KLAVIYO_CLIENT_ID "
+            "and KLAVIYO_CLIENT_SECRET"
+        )
+    return OAuthApp(
+        client_id=settings.klaviyo_client_id,
+        client_secret=settings.klaviyo_client_secret.get_secret_value(),
+        base_url=settings.klaviyo_base_url,
+        authorize_url=settings.klaviyo_oauth_authorize_url,
+    )
+
+
+def _klaviyo_credential(settings: Settings) -> str | httpx.Auth:
+    if settings.klaviyo_api_key is not None:
+        return settings.klaviyo_api_key.get_secret_value()
+    app = klaviyo_app(settings)
+    return KlaviyoOAuth(TokenEndpoint(app), stored_tokens(settings, "klaviyo"))
+
+
+def today() -> date:
+    """The real date, not LOYALTY_NOW: a revision retires whatever day a run pretends to have."""
+    return datetime.now(UTC).date()

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from orchestration.accounts import warnings
 from orchestration.activate import (
     SYNCS,
     DeclaredSync,
@@ -16,7 +17,7 @@ from orchestration.activate import (
 )
 from orchestration.assets.publication import KEY as PUBLISHED
 from orchestration.context import LoyaltyResource, explained, throttled
-from orchestration.settings import key_name
+from orchestration.settings import missing
 from reverse_etl.guards import GuardError
 from reverse_etl.results import SyncResult
 from vendor_http import LoyaltyError
@@ -88,6 +89,8 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         step = loyalty.step(context)
         with explained():
+            for line in warnings(sync.destination, step.settings):
+                context.log.warning(line)
             agreed = approval(
                 sync,
                 step.settings,
@@ -109,7 +112,7 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
                 raise
             yield _check(key, GUARDS, problem=None)
             if result is None:
-                context.log.info(f"left out: {key_name(sync.destination)} not set")
+                context.log.info(f"left out: {missing(sync.destination)}")
                 yield _check(key, REJECTED, problem=None)
                 yield dg.MaterializeResult(metadata={"left_out": True})
                 return

@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
+from orchestration import accounts
 from orchestration.accounts import destination_client
 from orchestration.home import Home
+from orchestration.key_store import connection
 from orchestration.programs import programs, source_client
-from orchestration.settings import DESTINATIONS, Settings
+from orchestration.settings import DESTINATIONS, Settings, missing
+from reverse_etl.destinations import klaviyo_revision
 from vendor_http import ApiClient, LoyaltyError
 
 # A first load of a large shop: warehouse, its staging copy, two published files.
@@ -67,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for program in programs():
         yield from _vendor(program.source, partial(source_client, program, settings))
     for name in DESTINATIONS:
+        yield from _account(name, settings)
         yield from _vendor(name, partial(destination_client, name, settings))
 
 
@@ -98,10 +102,40 @@ def _clock(settings: Settings) -> Finding:
     )
 
 
+def _account(name: str, settings: Settings) -> Iterator[Finding]:
+    """What opens a destination where that is not obvious, and how long its API still lives."""
+    if name != "klaviyo" or not settings.has_key(name):
+        return
+    try:
+        if settings.is_connected(name):
+            yield _sign_in(settings)
+        today = accounts.today()
+        ends = klaviyo_revision.retires_on(settings.klaviyo_revision)
+        if ends > today:  # a retired one is refused when the client is made
+            text = klaviyo_revision.warning(settings.klaviyo_revision, today)
+            fine = f"API revision {settings.klaviyo_revision} retires on {ends}"
+            yield Finding(name, None if text else True, f"warning: {text}" if text else fine)
+    except LoyaltyError as error:
+        yield Finding(name, False, str(error))
+
+
+def _sign_in(settings: Settings) -> Finding:
+    if settings.klaviyo_api_key is not None:
+        text = "KLAVIYO_API_KEY is used; it wins over the sign-in of `loyalty connect klaviyo`"
+        return Finding("klaviyo", None, text)
+    known = connection(settings, "klaviyo")
+    when = f"signed in {known.connected_at}; tokens in the {known.place}" if known else "signed out"
+    return Finding("klaviyo", None, when)
+
+
 def _vendor(name: str, connect: Callable[[], ApiClient | None]) -> Iterator[Finding]:
-    client = connect()
+    try:
+        client = connect()
+    except LoyaltyError as error:
+        yield Finding(name, False, str(error))
+        return
     if client is None:
-        yield Finding(name, None, f"left out: {name.upper()}_API_KEY not set")
+        yield Finding(name, None, f"left out: {missing(name)}")
         return
     with client:
         for what, path in PROBES[name]:

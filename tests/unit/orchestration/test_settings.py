@@ -14,7 +14,7 @@ def test_without_any_variable_every_vendor_is_left_out_and_said_so() -> None:
     assert settings.left_out() == [
         "smile is left out: SMILE_API_KEY not set",
         "yotpo is left out: YOTPO_GUID and YOTPO_API_KEY not set",
-        "klaviyo is left out: KLAVIYO_API_KEY not set",
+        "klaviyo is left out: KLAVIYO_API_KEY not set, and no `loyalty connect klaviyo`",
         "rule is left out: RULE_API_KEY not set",
     ]
 
@@ -43,9 +43,18 @@ def test_half_of_yotpos_credentials_names_the_missing_half(
         load_settings()
 
 
+def test_half_of_a_klaviyo_app_names_the_missing_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_CLIENT_ID", "app")
+    with pytest.raises(ConfigurationError, match="KLAVIYO_CLIENT_SECRET is missing"):
+        load_settings()
+
+
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SMILE_API_KEY", "YOTPO_GUID", "YOTPO_API_KEY", "KLAVIYO_API_KEY", "RULE_API_KEY"):
         monkeypatch.setenv(name, "very-secret")
+    for name in ("KLAVIYO_CLIENT_SECRET", "LOYALTY_KEY_PASSPHRASE"):
+        monkeypatch.setenv(name, "very-secret")
+    monkeypatch.setenv("KLAVIYO_CLIENT_ID", "app")
     assert "very-secret" not in repr(load_settings())
 
 

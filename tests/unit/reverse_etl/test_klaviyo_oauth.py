@@ -15,11 +15,11 @@ import pytest
 from reverse_etl.destinations import klaviyo
 from reverse_etl.destinations.klaviyo_oauth import (
     SCOPES,
-    KlaviyoOAuth,
     TokenEndpoint,
     Tokens,
     begin,
 )
+from reverse_etl.destinations.klaviyo_signing import KlaviyoOAuth
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.klaviyo_sign_ins import REDIRECT, MemoryStore, app_of, consented
