@@ -16,6 +16,12 @@ KINDS: Mapping[str, frozenset[str]] = {
     "klaviyo": frozenset({"number", "string", "boolean", "datetime", "date", "list"}),
     "rule": frozenset({"text", "datetime", "date", "multiple"}),
 }
+# How a value that ended is taken away, by destination; the first is the one unless a setting says
+# otherwise. What each does: `payloads`.
+CLEARS: Mapping[str, tuple[str, ...]] = {
+    "klaviyo": ("import", "patch", "unset", "bulk_unset"),
+    "rule": ("empty", "delete_group"),
+}
 # The member of a column's meta that holds the vendor's name for it.
 _NAME_MEMBER = {"klaviyo": "property", "rule": "field"}
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f]')
@@ -52,6 +58,7 @@ class SyncSpec:
             another integration may write them now.
         people: table of the published file with everybody there is, to tell how many of the members
             have no e-mail; None = not known.
+        clears: one of `CLEARS[destination]`; "" = the first.
 
     Raises:
         ConfigurationError: at construction, when the declaration cannot work; names the model.
@@ -67,10 +74,13 @@ class SyncSpec:
     tags_column: str | None = None
     switched_off: frozenset[str] = frozenset()
     people: str | None = None
+    clears: str = ""
 
     def __post_init__(self) -> None:
         if self.destination not in KINDS:
             raise self._error(f"destination {self.destination!r} is unknown, use {sorted(KINDS)}")
+        if self.clears and self.clears not in CLEARS[self.destination]:
+            raise self._error(f"values can be cleared by {CLEARS[self.destination]}")
         if not self.properties:
             raise self._error("no property is declared for the families that are switched on")
         for name in (self.schema, self.table, self.key, *(p.column for p in self.properties)):

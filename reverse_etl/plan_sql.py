@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from reverse_etl.declarations import CREATE_COLUMN, Property, SyncSpec
 from reverse_etl.keys import plain_email_sql
-from reverse_etl.payloads import DIALECTS, changes, literal, travels
+from reverse_etl.payloads import changes, dialect, ends, literal
 from reverse_etl.values import is_float
 
 TAG_PREFIX = "tag:"
@@ -28,7 +28,7 @@ class PlanSql:
     def __init__(self, spec: SyncSpec, types: Mapping[str, str]) -> None:
         self.spec = spec
         self.types = types
-        self.dialect = DIALECTS[spec.destination]
+        self.dialect = dialect(spec.destination, spec.clears)
         self._mine = (
             f"destination = {literal(spec.destination)} and object = {literal(spec.object_name)}"
         )
@@ -185,20 +185,17 @@ from joined"""
         properties = self.spec.properties
         compared = [(i, p) for i, p in enumerate(properties) if p.is_compared]
         members = [
-            f"case when {travels(p, i)} then {_member(p)} || coalesce(v{i}, 'null') end"
-            for i, p in enumerate(properties)
+            f"case when {is_sent} then {_member(p)} || coalesce(v{i}, 'null') end"
+            for i, (p, is_sent) in enumerate(
+                zip(properties, self.dialect.sent(properties), strict=True)
+            )
         ]
         members += [
             _members("tags_add", "true", TAG_PREFIX),
             _members("tags_remove", "null", TAG_PREFIX),
             _members("orphans", "null"),
         ]
-        clears = [
-            f"(v{i} is null and h{i} is not null)"
-            for i, p in enumerate(properties)
-            if not p.is_never_cleared
-        ]
-        clears.append("len(orphans) > 0")
+        clears = [*(ends(p, i) for i, p in enumerate(properties)), "len(orphans) > 0"]
         # What reaches this view unfit is refused, not compared: its text form means nothing.
         changed = [changes(p, i) for i, p in compared]
         changed += ["len(tags_add) > 0", "len(tags_remove) > 0", "len(orphans) > 0"]
@@ -240,7 +237,7 @@ select
     coalesce({plain_email_sql("email")}, false) as is_plain_email,
     patch,
     {self.dialect.body(properties)} as body,
-    {self.dialect.lane} as lane,
+    {self.dialect.lane(properties)} as lane,
     {self.dialect.group} as group_key,
     tags_add,
     tags_remove,

@@ -5,9 +5,11 @@ command line) passes here, refused and cut requests included. A suite takes part
 fixture into its conftest.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from strict_vendors import klaviyo_document
 
@@ -15,27 +17,35 @@ from sandbox.core import app
 from sandbox.core.calls import Call
 
 PREFIX = "/klaviyo"
+_BULK = "/api/profile-bulk-import-jobs"
 # Signing in is described in a guide, not in the OpenAPI document; "nowhere" is where a test of a
 # wrong address sends its client.
 _ELSEWHERE = ("/oauth/", "/nowhere/")
 
 
 class Witness:
-    """How many requests were judged, and what was wrong with them."""
+    """The requests that were judged, and what was wrong with them."""
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.calls: list[Call] = []
         self.faults: list[str] = []
 
     def look(self, scope: Any, path: str, body: bytes = b"") -> Call:
         """Stands in for the making of a `Call`."""
         call = Call(scope, path, body)
         if scope["path"].startswith(PREFIX + "/") and not path.startswith(_ELSEWHERE):
-            self.seen += 1
+            self.calls.append(call)
             self.faults += klaviyo_document.faults(
                 call.method, path, call.query.multi_items(), dict(call.headers), body
             )
+            if call.method == "POST" and path == _BULK and _has_null(orjson.loads(body)):
+                self.faults.append("a null in a bulk import, where it is ignored")
         return call
+
+    def operations(self) -> Counter[str]:
+        """How often each operation was asked for."""
+        names = (klaviyo_document.operation_of(call.method, call.path) for call in self.calls)
+        return Counter(name or "unknown" for name in names)
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +55,9 @@ def klaviyo_witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
     monkeypatch.setattr(app, "Call", witness.look)
     yield witness
     assert not witness.faults, f"requests that Klaviyo's document does not hold: {witness.faults}"
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_null, value.values()))
+    return value is None or (isinstance(value, list) and any(map(_has_null, value)))

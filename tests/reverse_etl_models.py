@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,9 @@ def manifest() -> dict[str, Any]:
     return {"nodes": nodes}
 
 
-def spec(destination: str, families: frozenset[str] = BOTH) -> SyncSpec:
-    """The declared sync of a destination."""
-    return sync_spec(manifest(), MODELS[destination], families)
+def spec(destination: str, families: frozenset[str] = BOTH, clears: str = "") -> SyncSpec:
+    """The declared sync of a destination; `clears` as in `declarations.CLEARS`."""
+    return replace(sync_spec(manifest(), MODELS[destination], families), clears=clears)
 
 
 def publish(path: Path, rows: Sequence[Row]) -> Path:
@@ -208,7 +208,8 @@ class ModelVendor:
     @property
     def lanes(self) -> Mapping[str, LaneLimits]:
         limits = LaneLimits(self.rows_per_batch, 1_000_000)
-        return dict.fromkeys(("bulk", "single", "upsert", "upsert_again"), limits)
+        lanes = ("bulk", "single", "patch", "upsert", "upsert_again", "upsert_anew")
+        return dict.fromkeys(lanes, limits)
 
     def row_bytes(self, row: PlannedRow) -> int:
         return len(row.body.encode())
@@ -277,11 +278,11 @@ def run(
     run_id: str,
     families: frozenset[str] = BOTH,
     settings: EngineSettings = QUICK,
+    clears: str = "",
 ) -> SyncResult:
     """One whole sync."""
-    return sync(
-        published, spec(vendor.name, families), vendor, ledger, NOW, run_id, settings=settings
-    )
+    declared = spec(vendor.name, families, clears)
+    return sync(published, declared, vendor, ledger, NOW, run_id, settings=settings)
 
 
 def assert_tied(result: SyncResult) -> None:

@@ -1,20 +1,17 @@
-"""Klaviyo profiles: bulk import jobs for values, profile-import for clears.
+"""Klaviyo profiles: bulk import jobs for values, single requests for what bulk cannot do.
 
 Owns the requests and the meaning of Klaviyo's answers. Writes `properties` and the e-mail as key,
 nothing else: no consent, no phone number, no name. Payloads arrive as JSON text made in DuckDB and
 are joined as bytes, never parsed again.
 
     bulk lane    <= 10,000 rows -> POST a job -> poll -> import errors joined to rows
-    single lane  rows with a clear, one request each: null clears there, in bulk it is ignored
                  https://developers.klaviyo.com/en/docs/use_klaviyos_bulk_profile_import_api
+    other lanes  one request a person, for what bulk cannot do: see `klaviyo_single`
 
-Longer than most modules: both lanes share the rows set aside by a 400 and the meaning of its
-answers; the reading of single errors is in `klaviyo_errors`.
+The reading of single errors is in `klaviyo_errors`.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,8 +30,11 @@ from reverse_etl.destinations.klaviyo_errors import (
     ApiProblem,
     import_failure,
     problems,
+    rejected,
     row_index,
 )
+from reverse_etl.destinations.klaviyo_single import PROFILES as PROFILES
+from reverse_etl.destinations.klaviyo_single import SingleWrites, profile_json
 from reverse_etl.planned import PlannedRow
 from vendor_http import (
     ApiClient,
@@ -47,8 +47,6 @@ BASE_URL = "https://a.klaviyo.com"
 REVISION = "2026-07-15"
 
 JOBS = "/api/profile-bulk-import-jobs"
-PROFILE_IMPORT = "/api/profile-import"
-PROFILES = "/api/profiles"
 MEDIA_TYPE = "application/vnd.api+json"
 
 # A job takes 10,000 profiles and 5 MB after decompression; half a megabyte is kept as margin.
@@ -66,7 +64,6 @@ ERROR_PAGE = 100
 
 _HEAD = b'{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":['
 _TAIL = b"]}}}}"
-_PROFILE = b'{"type":"profile","attributes":{"email":%b,"properties":%b}}'
 _FINISHED = ("complete", "cancelled")
 
 # Per account and operation, from the published OpenAPI document (x-klaviyo-ratelimit), a little
@@ -76,6 +73,7 @@ LIMITS: Mapping[str, Sequence[RateLimit]] = {
     "job": (RateLimit(9, 1), RateLimit(145, 60)),
     "import-errors": (RateLimit(9, 1), RateLimit(145, 60)),
     "profile-import": (RateLimit(70, 1), RateLimit(740, 60)),
+    "profile-patch": (RateLimit(70, 1), RateLimit(740, 60)),
     "profiles": (RateLimit(70, 1), RateLimit(740, 60)),
 }
 
@@ -134,10 +132,11 @@ class KlaviyoProfiles:
         single_threads: int = SINGLE_THREADS,
     ) -> None:
         self._api = api
-        self._single_threads = single_threads
+        self._singles = SingleWrites(api, single_threads)
         self.lanes: Mapping[str, LaneLimits] = {
             "bulk": LaneLimits(bulk_rows, bulk_bytes - len(_HEAD) - len(_TAIL)),
             "single": LaneLimits(SINGLE_ROWS, bulk_bytes),
+            "patch": LaneLimits(SINGLE_ROWS, bulk_bytes),
         }
 
     def __repr__(self) -> str:
@@ -150,14 +149,16 @@ class KlaviyoProfiles:
 
     def row_bytes(self, row: PlannedRow) -> int:
         """Bytes of the profile in a bulk request, with its comma."""
-        return len(_PROFILE) + len(orjson.dumps(row.email)) + len(row.body.encode()) + 1
+        return len(profile_json(row)) + 1
 
     def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
         """Send one batch; see `Destination.deliver`."""
         if batch.lane == "bulk":
             yield from self._deliver_bulk(batch.rows)
+        elif batch.lane == "patch":
+            yield from self._singles.patch(batch.rows)
         else:
-            yield from self._deliver_singly(batch.rows)
+            yield from self._singles.import_each(batch.rows)
 
     def poll(self, job_id: str, emails: Sequence[str]) -> JobReport:
         """Status of an import job, and what became of its rows once it ended."""
@@ -182,7 +183,7 @@ class KlaviyoProfiles:
         repairs = 0
         while queue:
             part = queue.pop()
-            content = _HEAD + b",".join(_profile(row) for row in part) + _TAIL
+            content = _HEAD + b",".join(profile_json(row) for row in part) + _TAIL
             try:
                 response = self._api.send(
                     "POST", JOBS, content=content, limit="bulk", check=_has_job_id
@@ -197,48 +198,6 @@ class KlaviyoProfiles:
             job_id = str(orjson.loads(response.content)["data"]["id"])
             yield Submitted(job_id, tuple(row.email for row in part))
 
-    def _deliver_singly(self, rows: Sequence[PlannedRow]) -> Iterator[Settled]:
-        """One request per row, a few at a time; an answer is reported when it is there."""
-        with ThreadPoolExecutor(self._single_threads, "klaviyo") as threads:
-            waiting = [threads.submit(self._import_one, row) for row in rows]
-            outcomes: list[Outcome] = []
-            trouble: BaseException | None = None
-            for future in as_completed(waiting):
-                if future.cancelled():
-                    continue
-                error = future.exception()
-                if error is None:
-                    outcomes.append(future.result())
-                    continue
-                trouble = trouble or error
-                for other in waiting:
-                    other.cancel()
-        yield Settled(tuple(outcomes))
-        if trouble is not None:
-            raise trouble
-
-    def _import_one(self, row: PlannedRow) -> Outcome:
-        if row.must_exist and not self._exists(row.email):
-            return Outcome(row.email, "accepted", "never_created")
-        content = b'{"data":' + _profile(row) + b"}"
-        try:
-            self._api.send("POST", PROFILE_IMPORT, content=content, limit="profile-import")
-        except RequestRefusedError as refusal:
-            return _rejected(row.email, problems(refusal)[0])
-        return Outcome(row.email, "accepted")
-
-    def _exists(self, email: str) -> bool:
-        found = self._api.get_json(
-            PROFILES,
-            params={
-                "filter": f"equals(email,{orjson.dumps(email).decode()})",
-                "fields[profile]": "email",
-            },
-            limit="profiles",
-            name="GET profiles by e-mail",
-        )
-        return bool(found["data"])
-
     def _job_outcomes(self, job_id: str, emails: Sequence[str], failed: int) -> tuple[Outcome, ...]:
         """Accepted, but for the rows that the job's import errors name."""
         failures: dict[str, Outcome] = {}
@@ -249,7 +208,7 @@ class KlaviyoProfiles:
             if email is None:
                 unnamed += 1
             else:
-                failures[email] = _rejected(email, problem)
+                failures[email] = rejected(email, problem)
         if len(failures) + unnamed < failed or unnamed:
             # Some rows failed and nobody says which: the rest is uncertain and sent again.
             return tuple(
@@ -277,10 +236,6 @@ class KlaviyoProfiles:
             params = {**params, "page[cursor]": cursor[0]}
 
 
-def _profile(row: PlannedRow) -> bytes:
-    return _PROFILE % (orjson.dumps(row.email), row.body.encode())
-
-
 def _repair(
     rows: Sequence[PlannedRow], refusal: RequestRefusedError, *, may_repair: bool
 ) -> tuple[tuple[Outcome, ...], list[list[PlannedRow]]]:
@@ -304,25 +259,20 @@ def _repair(
             if index is not None and index < len(rows):
                 blamed.setdefault(index, problem)
     if blamed:
-        outcomes = tuple(_rejected(rows[i].email, problem) for i, problem in blamed.items())
+        outcomes = tuple(rejected(rows[i].email, problem) for i, problem in blamed.items())
         rest = [row for i, row in enumerate(rows) if i not in blamed]
     else:
         outcomes, rest = (), list(rows)
     if len(rest) == 1 and not blamed:
-        return (_rejected(rest[0].email, found[0]),), []
+        return (rejected(rest[0].email, found[0]),), []
     if rest and not may_repair:
-        return (*outcomes, *(_rejected(row.email, found[0]) for row in rest)), []
+        return (*outcomes, *(rejected(row.email, found[0]) for row in rest)), []
     if not rest:
         return outcomes, []
     if blamed:
         return outcomes, [rest]
     middle = len(rest) // 2
     return outcomes, [rest[:middle], rest[middle:]]
-
-
-def _rejected(email: str, problem: ApiProblem) -> Outcome:
-    reason = re.sub(re.escape(email), "(e-mail)", problem.detail, flags=re.IGNORECASE)
-    return Outcome(email, "rejected", problem.reason_code, reason[:500])
 
 
 def _all(emails: Sequence[str], state: str, reason_code: str) -> tuple[Outcome, ...]:

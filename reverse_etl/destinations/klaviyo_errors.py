@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from reverse_etl.destinations.base import Outcome
 from vendor_http import RequestRefusedError
 
 _ROW = re.compile(r"/profiles/data/(\d+)(?:/|$)")
@@ -61,6 +62,12 @@ def row_index(pointer: str) -> int | None:
     """Place of the row that a pointer names: `/data/attributes/profiles/data/3/...` -> 3."""
     match = _ROW.search(pointer)
     return int(match[1]) if match else None
+
+
+def rejected(email: str, problem: ApiProblem) -> Outcome:
+    """The outcome of a refused row, its own address taken out of the vendor's words."""
+    reason = re.sub(re.escape(email), "(e-mail)", problem.detail, flags=re.IGNORECASE)
+    return Outcome(email, "rejected", problem.reason_code, reason[:500])
 
 
 def import_failure(

@@ -126,7 +126,7 @@ def test_the_witness_sees_what_a_sync_sends_and_what_is_refused(
     ledger = Ledger(tmp_path / "ledger.duckdb")
     result = run(publish(tmp_path / "p.duckdb", [member("a@shop.se")]), ledger, destination, "1")
     assert result.total("accepted") == 1
-    assert klaviyo_witness.seen == sum(result.requests.values())
+    assert len(klaviyo_witness.calls) == sum(result.requests.values())
     httpx.get(f"{sandbox.environment['KLAVIYO_BASE_URL']}/api/profiles?page[size]=1000")
     assert len(klaviyo_witness.faults) == 4, "revision, Authorization, Accept and the page size"
     klaviyo_witness.faults.clear()
