@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 from rich.console import Console
-from rich.table import Table
 
 from orchestration.activate import declared, guard_limits, plan
 from orchestration.home import Home
@@ -21,7 +20,13 @@ from reverse_etl.planned import Plan
 from reverse_etl.results import OPERATIONS
 
 _VALUES_SHOWN = 6
-_COLUMNS = (*OPERATIONS, "unchanged", "invalid", "waiting", "quarantined", "not_known")
+_NOT_SENT = {
+    "unchanged": "unchanged",
+    "not_known": "without a profile of ours, none is made",
+    "invalid": "invalid, never sent",
+    "waiting": "waiting for an earlier job",
+    "quarantined": "in quarantine",
+}
 
 
 def show_plans(
@@ -41,7 +46,7 @@ def show_plans(
             open_plans.enter_context(planned)
             findings = judge(planned, Ledger(home.ledger), guard_limits(settings))
             kept[name] = planned, findings
-            console.print(_counts(name, planned.counts))
+            console.print(_counts(name, planned.counts), highlight=False, soft_wrap=True)
             if not planned.is_empty:
                 console.print(_cost(effort(planned)), highlight=False)
             else:
@@ -60,12 +65,13 @@ def show_plans(
             )
 
 
-def _counts(destination: str, counts: dict[str, int]) -> Table:
-    table = Table(title=destination, title_justify="left", box=None, padding=(0, 2))
-    for name in _COLUMNS:
-        table.add_column(name.replace("_", " "), justify="right")
-    table.add_row(*(f"{counts[name]:,}" for name in _COLUMNS))
-    return table
+def _counts(destination: str, counts: dict[str, int]) -> str:
+    """What would be sent, and what not and why; nothing that is zero, but for the three."""
+    sent = ", ".join(f"{counts[name]:,} {name}" for name in OPERATIONS)
+    rest = ", ".join(
+        f"{counts[name]:,} {words}" for name, words in _NOT_SENT.items() if counts[name]
+    )
+    return f"[bold]{destination}[/]  {sent}" + (f"; {rest}" if rest else "")
 
 
 def _cost(cost: Effort) -> str:
