@@ -19,6 +19,7 @@ import orjson
 from dagster_dbt import DbtProject
 from filelock import FileLock
 
+from orchestration.dictionary import Entry, entries, in_one_text
 from orchestration.home import Home
 from orchestration.publish import DeliveryModel, Described
 from orchestration.settings import Settings
@@ -116,7 +117,7 @@ def descriptions(home: Home) -> dict[tuple[str, str], Described]:
         (node["schema"], node["name"]): Described(
             table=_one_line(node["description"]),
             columns={
-                name: _one_line(column["description"])
+                name: in_one_text(column)
                 for name, column in node["columns"].items()
                 if column["description"]
             },
@@ -143,6 +144,11 @@ def delivery_models(home: Home) -> list[DeliveryModel]:
         if file.exists():
             found.append(DeliveryModel(node["schema"], node["name"], file.read_text()))
     return found
+
+
+def dictionary(home: Home) -> list[Entry]:
+    """Every property that is written to a vendor, in words."""
+    return entries(read_manifest(home))
 
 
 def _one_line(text: str) -> str:

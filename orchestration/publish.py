@@ -18,6 +18,8 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration import dictionary as words
+from orchestration.dictionary import Entry
 from orchestration.home import Home
 from orchestration.slot import exclusive, writer_slot
 from reverse_etl.ledger import Ledger
@@ -66,6 +68,7 @@ def publish(
     home: Home,
     descriptions: Mapping[tuple[str, str], Described],
     delivery_models: Sequence[DeliveryModel] = (),
+    dictionary: Sequence[Entry] = (),
 ) -> Published:
     """Copy the audited schemas out of the warehouse and put them in front of readers.
 
@@ -75,6 +78,7 @@ def publish(
         descriptions: by (schema, table); they travel with the tables as comments, so that a client
             shows them beside the columns.
         delivery_models: to be computed again after each sync, each after those it reads.
+        dictionary: what is written to the vendors, in words; published beside it.
 
     Raises:
         LoyaltyError: there is nothing to publish.
@@ -83,7 +87,10 @@ def publish(
         if not warehouse.exists():
             raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
         rows = _copy_schemas(warehouse, new, descriptions)
-        _keep(new, [each for each in delivery_models if f"{each.schema}.{each.table}" in rows])
+        with duckdb.connect(str(new)) as connection:
+            _keep(connection, [m for m in delivery_models if f"{m.schema}.{m.table}" in rows])
+            words.write_dictionary(connection, dictionary)
+        rows[f"{words.SCHEMA}.{words.TABLE}"] = len(dictionary)
     publish_deliveries(home)
     return Published(home.published, rows, home.published.stat().st_size)
 
@@ -109,16 +116,11 @@ def publish_deliveries(home: Home) -> None:
             connection.execute("detach warehouse")  # checkpoints
 
 
-def _keep(audited: Path, models: Sequence[DeliveryModel]) -> None:
-    with duckdb.connect(str(audited)) as connection:
-        connection.execute(
-            f"create table {_KEPT} (position integer, relation varchar, query varchar)"
-        )
-        for position, model in enumerate(models):
-            relation = f"{_name(model.schema)}.{_name(model.table)}"
-            connection.execute(
-                f"insert into {_KEPT} values (?, ?, ?)", [position, relation, model.sql]
-            )
+def _keep(audited: duckdb.DuckDBPyConnection, models: Sequence[DeliveryModel]) -> None:
+    audited.execute(f"create table {_KEPT} (position integer, relation varchar, query varchar)")
+    for position, model in enumerate(models):
+        relation = f"{_name(model.schema)}.{_name(model.table)}"
+        audited.execute(f"insert into {_KEPT} values (?, ?, ?)", [position, relation, model.sql])
 
 
 def _compute_again(connection: duckdb.DuckDBPyConnection) -> None:

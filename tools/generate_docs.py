@@ -22,6 +22,7 @@ import yaml
 import dlt_sources.smile as smile
 import dlt_sources.yotpo as yotpo
 from dlt_sources.declarations import CursorPaging, Listing, NumberedPaging, Table
+from orchestration import dictionary
 from orchestration.dbt import PROJECT_FOLDER
 from orchestration.settings import ENVIRONMENT_ONLY, Settings, variable_names
 from reverse_etl.ledger import Ledger
@@ -201,7 +202,7 @@ def _keys(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _delivery_tables() -> list[tuple[str, str, list[str], list[tuple[str, str, str]]]]:
-    """The tables that the ledger publishes, typed as it publishes them."""
+    """What no model makes: the tables of the ledger, typed as it publishes them, the dictionary."""
     found = []
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         Ledger(Path(folder) / "ledger.duckdb").export(connection)
@@ -209,6 +210,8 @@ def _delivery_tables() -> list[tuple[str, str, list[str], list[tuple[str, str, s
             described = connection.execute(f"describe sync.{table}").fetchall()
             columns = [(name, kind.lower(), words[name]) for name, kind, *_ in described]
             found.append((f"sync.{table}", meaning, [], columns))
+    words = [(name, "varchar", meaning) for name, meaning in dictionary.WORDS.items()]
+    found.append((f"{dictionary.SCHEMA}.{dictionary.TABLE}", dictionary.MEANING, [], words))
     return found
 
 
@@ -216,23 +219,27 @@ def _properties(manifest: Mapping[str, Any]) -> str:
     parts = [
         NOTE.format(source="dbt_project/models/activation"),
         "# Properties in Klaviyo and fields in Rule\n\nNames are promises: segments and flows are "
-        "built on them. A value that ends is cleared, never left stale; 0 and false are values.\n",
+        "built on them. A value that ends is cleared, never left stale; 0 and false are values. "
+        "The same words are in the published file: `activation.dictionary`.\n",
     ]
+    entries = dictionary.entries(manifest)
     for node in _models(manifest, ("activation",)):
         sync = node["config"]["meta"].get("sync")
         if not sync:
             continue
         parts.append(f"\n## {sync['destination'].title()}: {sync['object']}\n\n{_prose(node)}\n")
-        columns = [
-            (column["config"]["meta"], _prose(column)) for column in node["columns"].values()
-        ]
         for family, meaning in FAMILIES.items():
-            parts.append(f"\n{meaning}\n\n| name | type | meaning |\n|---|---|---|\n")
-            for meta, text in columns:
-                if meta.get("family") == family:
-                    name = meta.get("property") or meta.get("field")
-                    parts.append(f"| `{name}` | {meta['type']} | {text} |\n")
-        parts += [f"\n{text}\n" for meta, text in columns if meta.get("tags")]
+            rows = [
+                f"| `{e.property}` | {e.type} | {e.meaning} | `{e.example}` | {e.changes} |\n"
+                for e in entries
+                if (e.destination, e.object, e.family)
+                == (sync["destination"], sync["object"], family)
+            ]
+            parts.append(
+                f"\n{meaning}\n\n| property | type | meaning | example | when it changes |\n"
+                f"{'|---' * 5}|\n"
+            )
+            parts += rows
     return "".join(parts)
 
 

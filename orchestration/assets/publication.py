@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from orchestration.context import LoyaltyResource, explained
-from orchestration.dbt import delivery_models, descriptions
+from orchestration.dbt import delivery_models, descriptions, dictionary
 from orchestration.publish import publish
 
 KEY = dg.AssetKey(["published", "loyalty"])
@@ -30,7 +30,12 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         step = loyalty.step(context)
         with explained():
-            published = publish(step.home, descriptions(step.home), delivery_models(step.home))
+            published = publish(
+                step.home,
+                descriptions(step.home),
+                delivery_models(step.home),
+                dictionary(step.home),
+            )
         context.log.info(
             f"{len(published.rows)} tables, {sum(published.rows.values()):,} rows, "
             f"{published.size_bytes / 1e6:.1f} MB"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from orchestration.dictionary import Entry, entries
 from reverse_etl.ledger_export import EXPORTS
 from tests.dbt.warehouse import Warehouse
 
@@ -304,7 +306,55 @@ def test_rule_gets_exactly_the_fields_of_the_design(manifest: dict[str, Any]) ->
         )
         assert meta["type"] == expected
     (node,) = [node for node in models(manifest) if node["name"] == "sync_rule__subscribers"]
-    assert node["columns"]["tags"]["config"]["meta"] == {"tags": True}
+    assert node["columns"]["tags"]["config"]["meta"]["tags"] is True
+
+
+@pytest.fixture(scope="session")
+def dictionary(manifest: dict[str, Any]) -> list[Entry]:
+    return entries(manifest)
+
+
+def test_every_property_has_its_type_meaning_example_and_when_it_changes(
+    manifest: dict[str, Any], dictionary: list[Entry]
+) -> None:
+    empty = [
+        f"{entry.property}: {name}"
+        for entry in dictionary
+        for name, value in asdict(entry).items()
+        if not value.strip()
+    ]
+    assert empty == []
+    listed = {(entry.destination, entry.column) for entry in dictionary}
+    written = {
+        (node["config"]["meta"]["sync"]["destination"], name)
+        for node in models(manifest, "activation")
+        if node["name"].startswith("sync_")
+        for name in node["columns"]
+        if name not in {"email", "may_create_profile"}
+    }
+    assert listed == written
+
+
+def test_every_example_is_a_value_of_its_type(dictionary: list[Entry]) -> None:
+    number = r"-?\d+(\.\d+)?"
+    day, clock = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d"
+    patterns = {
+        "number": number,
+        "boolean": "true|false",
+        "date": day,
+        ("klaviyo", "datetime"): rf"{day}T{clock}\+00:00",
+        ("rule", "datetime"): f"{day} {clock}",
+        **dict.fromkeys(("list", "multiple", "tags"), r'\[".+"\]'),
+        **dict.fromkeys(("string", "text"), ".+"),
+    }
+    wrong = [
+        f"{entry.property}: {entry.example}"
+        for entry in dictionary
+        if not re.fullmatch(
+            patterns.get((entry.destination, entry.type)) or patterns[entry.type], entry.example
+        )
+    ]
+    assert wrong == []
 
 
 def test_unit_tests_are_named_as_sentences(manifest: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.dictionary import Entry
 from orchestration.home import Home
 from orchestration.publish import DeliveryModel, Described, publish, publish_deliveries
 from reverse_etl.ledger import Ledger, Scope
@@ -117,6 +118,22 @@ def test_models_over_the_deliveries_are_of_this_sync_and_not_of_the_build(home: 
 def test_a_model_that_was_never_built_is_left_out(home: Home) -> None:
     publish(home, {}, DELIVERIES)
     assert ask(home, "select 1 from duckdb_tables() where table_name = 'kpi_runs'") == []
+
+
+def test_the_dictionary_can_be_queried_where_the_properties_are(home: Home) -> None:
+    entry = Entry(
+        *("klaviyo", "profiles", "Loyalty Tier Name", "loyalty_tier_name", "string", "common"),
+        meaning="Present tier; it's none without one.",
+        example="Gold",
+        changes="when a tier is reached",
+    )
+    published = publish(home, {}, dictionary=[entry])
+    assert published.rows["activation.dictionary"] == 1
+    publish_deliveries(home)
+    rows = ask(home, "select property, example from activation.dictionary")
+    assert rows == [("Loyalty Tier Name", "Gold")]
+    silent = "select 1 from duckdb_columns() where table_name = 'dictionary' and comment is null"
+    assert ask(home, silent) == []
 
 
 def test_descriptions_travel_with_the_tables(home: Home) -> None:
