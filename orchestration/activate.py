@@ -162,7 +162,8 @@ def not_delivered(sync: DeclaredSync, result: SyncResult, tolerated: float) -> s
 
 def _spec(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:
     families = {"common", "vendor"} if settings.vendor_properties else {"common"}
-    return sync_spec(read_manifest(home), sync.model, families)
+    declared = sync_spec(read_manifest(home), sync.model, families)
+    return replace(declared, clears=settings.clears(sync.destination))
 
 
 def _require_published(home: Home) -> None:

@@ -120,8 +120,22 @@ class Settings(BaseSettings):
     klaviyo_revision: str = _setting(
         "KLAVIYO_REVISION", "2026-07-15", "Klaviyo API revision", pattern=r"^\d{4}-\d{2}-\d{2}$"
     )
+    klaviyo_clears: Literal["import", "patch", "unset", "bulk_unset"] = _setting(
+        "KLAVIYO_CLEARS",
+        "import",
+        "how a value that ended is cleared: import (null in profile-import), patch (null in PATCH, "
+        "by profile id), unset (by name, in profile-import) or bulk_unset (by name in a bulk "
+        "import: fast, in Klaviyo's schema, and confirmed by nobody)",
+    )
     rule_api_key: SecretStr | None = _setting("RULE_API_KEY", None, "Rule API key")
     rule_base_url: str = _setting("RULE_BASE_URL", "https://app.rule.io", "address of Rule's API")
+    rule_clears: Literal["empty", "delete_group"] = _setting(
+        "RULE_CLEARS",
+        "empty",
+        "how a value that ended is cleared: empty (an empty text) or delete_group (the person's "
+        "group Loyalty is deleted and written anew, two requests a person more; other groups get "
+        "empty texts). Rule's fields_clear is not offered: it clears other people's fields, too",
+    )
     rule_events: bool = _setting(
         "RULE_EVENTS",
         False,
@@ -198,6 +212,11 @@ class Settings(BaseSettings):
     guard_without_email: float = _share(
         "LOYALTY_GUARD_WITHOUT_EMAIL", 0.3, "the same for members without an e-mail; 1 = never"
     )
+    least_accuracy: float = _share(
+        "LOYALTY_LEAST_ACCURACY",
+        0.99,
+        "a read-back fails when a smaller share of the people it read is as the vendor accepted",
+    )
     alert_webhook: SecretStr | None = _setting(
         "LOYALTY_ALERT_WEBHOOK",
         None,
@@ -263,6 +282,10 @@ class Settings(BaseSettings):
     def base_url(self, vendor: str) -> str:
         """Where `vendor` (a source or a destination) is reached."""
         return str(getattr(self, f"{vendor}_base_url"))
+
+    def clears(self, destination: str) -> str:
+        """How a value that ended is cleared at a destination."""
+        return str(getattr(self, f"{destination}_clears"))
 
     def has_key(self, vendor: str) -> bool:
         """Whether `vendor` takes part at all: it has a key, or somebody signed in there."""

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from orchestration.settings import load_settings, variable_names
+from orchestration.settings import Settings, load_settings, variable_names
+from reverse_etl.declarations import CLEARS
 from vendor_http import ConfigurationError
 
 
@@ -47,6 +49,19 @@ def test_half_of_a_klaviyo_app_names_the_missing_half(monkeypatch: pytest.Monkey
     monkeypatch.setenv("KLAVIYO_CLIENT_ID", "app")
     with pytest.raises(ConfigurationError, match="KLAVIYO_CLIENT_SECRET is missing"):
         load_settings()
+
+
+def test_the_means_to_clear_a_value_are_those_that_the_plan_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for destination, positions in CLEARS.items():
+        assert load_settings().clears(destination) == positions[0], "the default sends no surprise"
+        field = Settings.model_fields[f"{destination}_clears"]
+        assert get_args(field.annotation) == positions
+        for position in positions:
+            monkeypatch.setenv(f"{destination.upper()}_CLEARS", position)
+            assert load_settings().clears(destination) == position
+        monkeypatch.delenv(f"{destination.upper()}_CLEARS")
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
