@@ -143,6 +143,10 @@ class ChainStore:
             gone += before.num_rows - after.num_rows
             is_changed = True
             self.state.files[place] = (entry.table, entry.path.name, after.num_rows)
+        named = {name for _, name, _ in self.state.files}
+        for leftover in self._folder.glob("*.parquet"):
+            if leftover.name not in named:  # of a process that was killed
+                leftover.unlink()
         if is_changed:
             _replace(self._folder / _CHAIN, orjson.dumps(asdict(self.state)))
         return gone

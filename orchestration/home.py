@@ -68,6 +68,16 @@ class Home:
         return self.root / "logs" / "last_run.log"
 
     @property
+    def erasure(self) -> Path:
+        """Who is being erased at the moment, and what that needs; empty otherwise."""
+        return self.root / "erasure"
+
+    @property
+    def tombstones(self) -> Path:
+        """Hashes of those who were erased; without it the next extraction brings them back."""
+        return self.root / "tombstones.json"
+
+    @property
     def sandbox(self) -> Path:
         """State of the simulated vendors, when they are used."""
         return self.root / "sandbox"

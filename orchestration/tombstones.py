@@ -60,7 +60,7 @@ class Tombstones:
     @classmethod
     def read(cls, home: Home) -> Self:
         """Those of a home; a new salt, not written yet, where nobody was erased."""
-        file = home.root / "tombstones.json"
+        file = home.tombstones
         if not file.exists():
             return cls(file, secrets.token_bytes(_SALT_BYTES), ())
         stored = orjson.loads(file.read_bytes())
