@@ -15,6 +15,7 @@ from orchestration.settings import Settings, load_settings
 from vendor_http import LoyaltyError
 
 NOW_TAG = "loyalty/now"
+StepContext = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,20 @@ class Step:
 class LoyaltyResource(dg.ConfigurableResource[None]):
     """Gives steps their settings, read when a step starts and never stored by Dagster."""
 
-    def step(self, context: dg.AssetExecutionContext) -> Step:
+    def step(self, context: StepContext) -> Step:
         """Settings, home and clock of the run this step belongs to."""
         end_with_parent()
         settings = load_settings()
         home = Home(settings.home)
         home.prepare()
-        return Step(settings, home, context.run_id, _moment(context, settings))
+        return Step(settings, home, context.run.run_id, _moment(context, settings))
 
 
-def _moment(context: dg.AssetExecutionContext, settings: Settings) -> datetime:
+def _moment(context: StepContext, settings: Settings) -> datetime:
     """The run's clock: what it was started with, else LOYALTY_NOW, else when it was made."""
     if tagged := context.run.tags.get(NOW_TAG):
         return datetime.fromisoformat(tagged)
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     return clock(settings, record.create_timestamp if record else None)()
 
 

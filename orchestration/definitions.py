@@ -4,11 +4,18 @@ Nothing is built at import; Dagster calls `defs`. The graph does not depend on w
 what is not configured is left out when a run reaches it, and says so.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import dagster as dg
 
 from orchestration import dbt
+from orchestration.assets.checks import (
+    check_keys,
+    read_back_checks,
+    read_back_job,
+    read_back_schedule,
+)
 from orchestration.assets.dbt_models import build_assets, delivery_specs
 from orchestration.assets.extraction import extraction_assets
 from orchestration.assets.publication import publication_asset
@@ -29,6 +36,18 @@ MAX_CONCURRENT_STEPS = 4
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything Dagster knows of this product."""
+    return dg.Definitions.merge(
+        _refresh(check_keys()),
+        dg.Definitions(
+            asset_checks=read_back_checks(),
+            jobs=[read_back_job(executor())],
+            schedules=[read_back_schedule()],
+        ),
+    )
+
+
+def _refresh(beside: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
+    """The daily refresh, without the checks `beside` it that the code location has as well."""
     home = Home(load_settings().home)
     manifest = dbt.read_manifest(home)
     models = build_assets(dbt.project(home), manifest)
@@ -40,7 +59,7 @@ def defs() -> dg.Definitions:
             publication_asset(sorted(models.keys)),
             *sync_assets(),
         ],
-        jobs=[refresh_loyalty()],
+        jobs=[refresh_loyalty(beside)],
         schedules=[
             dg.ScheduleDefinition(
                 name=f"daily_{JOB_NAME}",
@@ -56,11 +75,15 @@ def defs() -> dg.Definitions:
     )
 
 
-def refresh_loyalty() -> "dg.UnresolvedAssetJobDefinition":
-    """The job that does it all: extract → build and test → publish → sync."""
+def refresh_loyalty(beside: Sequence[dg.AssetCheckKey]) -> "dg.UnresolvedAssetJobDefinition":
+    """The job that does it all: extract → build and test → publish → sync.
+
+    No sync waits for a check that reads back; Dagster refuses to leave out what it does not know.
+    """
+    everything = dg.AssetSelection.all()
     return dg.define_asset_job(
         JOB_NAME,
-        selection=dg.AssetSelection.all(),
+        selection=everything - dg.AssetSelection.checks(*beside) if beside else everything,
         description="Extract both programmes, build and test the models, publish them, and push "
         "what changed to Klaviyo and Rule.",
         executor_def=executor(),
@@ -90,4 +113,5 @@ def refresh_loyalty_job() -> dg.JobDefinition:
 
 @cache  # building the graph takes seconds; steps are forked from a process that has done it
 def _resolved_job() -> dg.JobDefinition:
-    return defs().resolve_job_def(JOB_NAME)
+    # Without the read-backs, which Dagster would add to every part that includes a sync.
+    return _refresh(()).resolve_job_def(JOB_NAME)

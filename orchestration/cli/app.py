@@ -19,6 +19,7 @@ from vendor_http import LoyaltyError
 # isort: off
 from orchestration.cli import refresh_commands  # noqa: F401
 from orchestration.cli import delivery_commands  # noqa: F401
+from orchestration.cli import reconcile_commands  # noqa: F401
 from orchestration.cli import people_commands  # noqa: F401
 from orchestration.cli import account_commands  # noqa: F401
 from orchestration.cli import tool_commands  # noqa: F401

@@ -1,0 +1,67 @@
+"""`loyalty reconcile`: read people back from the vendors, compare, and repair what drifted."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestration.cli.base import Only, app, console, known, open_home, start_run
+from vendor_http import LoyaltyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dagster import AssetKey
+
+
+@app.command(rich_help_panel="Deliveries")
+def reconcile(
+    destinations: Only = None,
+    sample: Annotated[int, typer.Option(help="people to read per destination", min=1)] = 500,
+    everybody: Annotated[bool, typer.Option("--all", help="read everybody")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="then write again what drifted, by a sync")
+    ] = False,
+) -> None:
+    """Read people back from klaviyo and rule and compare them with what was accepted."""
+    from orchestration.activate import declared
+    from orchestration.cli.read_backs import read_one
+    from orchestration.programs import clock
+    from orchestration.reconcile import mark_drifted, too_inaccurate
+
+    settings, home = open_home()
+    wanted = known(destinations, ("klaviyo", "rule"))
+    now = clock(settings, datetime.now(UTC))()
+    problems: list[str] = []
+    repaired: list[str] = []
+    for name in wanted:
+        result = read_one(
+            console,
+            declared(name),
+            settings,
+            home,
+            now,
+            uuid.uuid4().hex,
+            None if everybody else sample,
+        )
+        if result is None:
+            continue
+        if repair and (marked := mark_drifted(home, result)):
+            console.print(f"{name}: {marked:,} people are written again now", highlight=False)
+            repaired.append(name)
+        elif problem := too_inaccurate(result, settings.least_accuracy):
+            problems.append(problem)
+    if repaired:
+        _sync(repaired)
+    if problems:
+        raise LoyaltyError("; ".join(problems))
+
+
+def _sync(destinations: list[str]) -> None:
+    def selection() -> "Sequence[AssetKey]":
+        from orchestration.assets.syncs import keys
+
+        return keys(destinations)
+
+    start_run(selection, show="deliveries")
