@@ -5,17 +5,18 @@ has retired is refused here, on the real date, before anything is sent.
 """
 
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 import httpx
 
-from orchestration.key_store import stored_tokens
 from orchestration.settings import Settings
 from reverse_etl.destinations import klaviyo, klaviyo_revision, rule
 from reverse_etl.destinations.base import Destination
-from reverse_etl.destinations.klaviyo_oauth import OAuthApp, TokenEndpoint
-from reverse_etl.destinations.klaviyo_signing import KlaviyoOAuth
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from vendor_http import ApiClient, ConfigurationError
+
+if TYPE_CHECKING:
+    from reverse_etl.destinations.klaviyo_oauth import OAuthApp
 
 
 def destination_client(name: str, settings: Settings) -> ApiClient | None:
@@ -61,12 +62,14 @@ def warnings(name: str, settings: Settings) -> list[str]:
     return [found] if found else []
 
 
-def klaviyo_app(settings: Settings) -> OAuthApp:
+def klaviyo_app(settings: Settings) -> "OAuthApp":
     """The OAuth app of these settings.
 
     Raises:
         ConfigurationError: none is set.
     """
+    from reverse_etl.destinations.klaviyo_oauth import OAuthApp
+
     if settings.klaviyo_client_id is None or settings.klaviyo_client_secret is None:
         raise ConfigurationError(
             "A Klaviyo app is needed to sign in: create one in Klaviyo and set KLAVIYO_CLIENT_ID "
@@ -83,6 +86,11 @@ def klaviyo_app(settings: Settings) -> OAuthApp:
 def _klaviyo_credential(settings: Settings) -> str | httpx.Auth:
     if settings.klaviyo_api_key is not None:
         return settings.klaviyo_api_key.get_secret_value()
+    # Imported only where somebody signed in: key stores and ciphers take a while to load.
+    from orchestration.key_store import stored_tokens
+    from reverse_etl.destinations.klaviyo_oauth import TokenEndpoint
+    from reverse_etl.destinations.klaviyo_signing import KlaviyoOAuth
+
     app = klaviyo_app(settings)
     return KlaviyoOAuth(TokenEndpoint(app), stored_tokens(settings, "klaviyo"))
 
