@@ -13,6 +13,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from orchestration.activate import SYNCS
 from orchestration.assets.extraction import tables
+from orchestration.definitions import refresh_loyalty_job
 from orchestration.programs import programs
 
 # Dagster asks pydantic in a way that pydantic has deprecated.
@@ -119,6 +120,21 @@ def test_the_schedule_is_daily_and_off_until_somebody_switches_it_on(
     assert days == ["*", "*", "*"]
     assert minute.isdigit()
     assert hour.isdigit()
+
+
+def test_read_backs_have_a_job_of_their_own_and_no_sync_waits_for_them(
+    definitions: dg.Definitions,
+) -> None:
+    checks = {f"{sync.step}_read_back" for sync in SYNCS}
+    job = definitions.resolve_job_def("read_back_job")
+    assert {node.name for node in job.nodes} == checks
+    schedule = definitions.resolve_schedule_def("nightly_read_back_job")
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    # `loyalty sync` runs a part of the refresh: Dagster adds to it every check that it knows.
+    for sync in SYNCS:
+        key = dg.AssetKey([sync.destination, sync.object_name])
+        part = refresh_loyalty_job().get_subset(asset_selection={key})
+        assert {node.name for node in part.nodes} == {sync.step}
 
 
 def test_every_raw_table_reaches_klaviyo_or_says_why_not(graph: AssetGraph) -> None:
