@@ -7,14 +7,17 @@ unsubscribed people stay what they are and plain data starts no flow.
     upsert   <= 1,000 people with the tags that all of them get -> POST /api/v2/subscribers
     tags     of those, the ones who get a further tag, one call a tag -> the same, e-mails only
     removal  DELETE /api/v2/subscribers/{e-mail}/tags/{tag}: v2, because v3 leaves segments stale
+    anew     where that is switched on, people of whom a value ended: see `rule_groups`
 
 A refused call does not say whom it refused. It is split into eighths, not halves: one bad row
 then costs one error in eight answers, far from the 49 % that make Rule block the account. Where the
 share leaves no room, splitting ends and the rows wait for the next run; there, rows that failed
-before travel apart from fresh ones.
+before travel apart from fresh ones. Rows whose field types Rule disagrees with are told apart first
+(see `rule_types`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 import orjson
@@ -29,7 +32,11 @@ from reverse_etl.destinations.base import (
     Submitted,
 )
 from reverse_etl.destinations.rule_answers import is_object, refused, suppressed_in
+from reverse_etl.destinations.rule_bodies import shared_tags, subscriber_json, upsert_json, writes
+from reverse_etl.destinations.rule_groups import SUBSCRIBERS as SUBSCRIBERS
+from reverse_etl.destinations.rule_groups import erase_group, find_subscriber
 from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.destinations.rule_types import FieldTypes
 from reverse_etl.planned import PlannedRow
 from vendor_http import (
     ApiClient,
@@ -40,12 +47,13 @@ from vendor_http import (
 )
 
 BASE_URL = "https://app.rule.io"
-SUBSCRIBERS = "/api/v2/subscribers"
 # `POST /v2/subscribers` answers 413 above this (SDK docs/bulk-create-subscribers.md).
 BULK_ROWS = 1_000
 # No limit in bytes is published; 1,000 people with all fields make a few megabytes.
 BULK_BYTES = 4_000_000
 SPLIT = 8
+# Two single requests each before they share an upsert: few, so that a crash repeats few.
+ANEW_ROWS = 100
 # A 429 asks for up to ten minutes. Longer than this a run does not wait: the rest is `aborted`, and
 # the next run goes on there.
 LONGEST_PAUSE_SECONDS = 120.0
@@ -109,8 +117,11 @@ class RuleSubscribers:
         self._api = api
         self._watch = watch
         self._longest_pause = longest_pause_seconds
+        self._types = FieldTypes(api)
         self.lanes: Mapping[str, LaneLimits] = {
-            lane: LaneLimits(bulk_rows, BULK_BYTES) for lane in ("upsert", "upsert_again")
+            "upsert": LaneLimits(bulk_rows, BULK_BYTES),
+            "upsert_again": LaneLimits(bulk_rows, BULK_BYTES),
+            "upsert_anew": LaneLimits(min(bulk_rows, ANEW_ROWS), BULK_BYTES),
         }
 
     def __repr__(self) -> str:
@@ -123,12 +134,15 @@ class RuleSubscribers:
 
     def row_bytes(self, row: PlannedRow) -> int:
         """Bytes of the subscriber in the request, with its comma."""
-        return len(_subscriber(row)) + 1
+        return len(subscriber_json(row)) + 1
 
     def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
         """Send one batch; see `Destination.deliver`."""
         try:
-            yield from self._deliver(batch)
+            if batch.lane == "upsert_anew":
+                yield from self._deliver_anew(batch.rows)
+            else:
+                yield from self._deliver(batch.rows)
         except VendorUnavailableError as error:
             if self._watch.longest_pause > self._longest_pause:
                 # Asking again inside the block only prolongs it.
@@ -142,17 +156,38 @@ class RuleSubscribers:
             "expired", outcomes=tuple(Outcome(email, "unknown", "job_expired") for email in emails)
         )
 
-    def _deliver(self, batch: Batch) -> Iterator[Settled]:
-        rows, gone = self._existing(batch.rows)
+    def _deliver_anew(self, rows: Sequence[PlannedRow]) -> Iterator[Settled]:
+        """Delete the group of each, then write it; what is not written then is unknown."""
+        erased = []
+        for row in rows:
+            made = erase_group(self._api, row, self._check_share)
+            if isinstance(made, Outcome):
+                yield Settled((made,))
+            else:
+                erased.append(made)
+        for settled in self._deliver(erased):
+            yield Settled(
+                tuple(
+                    outcome
+                    if outcome.state == "accepted"
+                    else replace(outcome, state="unknown")  # the vendor no longer holds what it did
+                    for outcome in settled.outcomes
+                )
+            )
+
+    def _deliver(self, found: Sequence[PlannedRow]) -> Iterator[Settled]:
+        rows, gone = self._existing(found)
         if gone:
             yield Settled(gone)
-        silent = [row for row in rows if not _writes(row)]
-        parts = [[row for row in rows if _writes(row)]]
+        silent = [row for row in rows if not writes(row)]
+        parts = [[row for row in rows if writes(row)]]
         if silent:
             yield Settled(tuple(self._remove_tags(row, None) for row in silent))
         is_fresh = True
         while parts:
-            part = parts.pop(0)
+            part, outcomes = self._types.set_aside(parts.pop(0))
+            if outcomes:
+                yield Settled(outcomes)
             if not part:
                 continue
             if not self._watch.leaves_room():
@@ -164,19 +199,22 @@ class RuleSubscribers:
                 return
             is_fresh = False
             try:
-                suppressed = self._upsert(part)
+                suppressed = self._post(map(subscriber_json, part), shared_tags(part))
             except RequestRefusedError as refusal:
                 if refusal.status in (404, 405, 410, 415):
                     # No row can cause these: upserts find nobody, and digit-only tags never leave.
                     raise ConfigurationError(
                         f"Rule refuses upserts with {refusal.status}. Check RULE_BASE_URL"
                     ) from None
-                if len(part) == 1:
+                if len(part) > 1:
+                    parts += self._split(part)
+                elif self._types.note(part[0], is_refused=True):
+                    yield Settled((self._types.outcome(part[0]),))
+                else:
                     yield Settled((refused(part[0].email, refusal),))
-                    continue
-                size = -(-len(part) // SPLIT)
-                parts += [part[at : at + size] for at in range(0, len(part), size)]
                 continue
+            if len(part) == 1:
+                self._types.note(part[0], is_refused=False)
             untagged = self._add_tags(part)
             yield Settled(
                 tuple(
@@ -186,18 +224,16 @@ class RuleSubscribers:
                 )
             )
 
-    def _upsert(self, rows: Sequence[PlannedRow]) -> frozenset[str]:
-        """One call. Returns the e-mails that Rule calls suppressed, as far as it tells.
-
-        Raises:
-            RequestRefusedError: also for a 200 whose body says `error`, as old clients saw it.
-        """
-        return self._post((_subscriber(row) for row in rows), _shared_tags(rows))
+    def _split(self, part: Sequence[PlannedRow]) -> list[list[PlannedRow]]:
+        """A refused call in smaller ones: eighths of what agrees with Rule's types, the rest."""
+        agreeing, doubtful = self._types.divide(part)
+        size = -(-len(agreeing) // SPLIT) or 1
+        return [agreeing[at : at + size] for at in range(0, len(agreeing), size)] + doubtful
 
     def _add_tags(self, rows: Sequence[PlannedRow]) -> Mapping[str, Outcome]:
         """Add the tags that not all of the rows get; outcomes of those that were refused one."""
         refused: dict[str, Outcome] = {}
-        shared = _shared_tags(rows)
+        shared = shared_tags(rows)
         for tag in sorted({tag for row in rows for tag in row.tags_add} - shared):
             emails = [row.email for row in rows if tag in row.tags_add]
             self._check_share()
@@ -210,13 +246,15 @@ class RuleSubscribers:
         return refused
 
     def _post(self, people: Iterable[bytes], tags: Collection[str]) -> frozenset[str]:
-        head = b'{"update_on_duplicate":true,"automation":false,"sync_subscribers":false,'
-        listed = b'"tags":' + orjson.dumps(sorted(tags)) + b"," if tags else b""
-        content = head + listed + b'"subscribers":[' + b",".join(people) + b"]}"
+        """One upsert. Returns the e-mails that Rule calls suppressed, as far as it tells.
+
+        Raises:
+            RequestRefusedError: also for a 200 whose body says `error`, as old clients saw it.
+        """
         response = self._api.send(
             "POST",
             SUBSCRIBERS,
-            content=content,
+            content=upsert_json(people, tags),
             headers={"content-type": "application/json"},
             check=is_object,
         )
@@ -248,22 +286,13 @@ class RuleSubscribers:
         """Set aside those who may not be created and turn out never to have been."""
         kept, gone = [], []
         for row in rows:
-            if row.must_exist and not self._exists(row.email):
-                gone.append(Outcome(row.email, "accepted", "never_created"))
-            else:
-                kept.append(row)
+            if row.must_exist:
+                self._check_share()
+                if find_subscriber(self._api, row.email) is None:
+                    gone.append(Outcome(row.email, "accepted", "never_created"))
+                    continue
+            kept.append(row)
         return kept, tuple(gone)
-
-    def _exists(self, email: str) -> bool:
-        self._check_share()
-        response = self._api.send(
-            "GET",
-            f"{SUBSCRIBERS}/{quote(email, safe='')}",
-            params={"identified_by": "email"},
-            accept=(404,),
-            name="GET subscriber",
-        )
-        return response.is_success
 
     def _check_share(self) -> None:
         if not self._watch.leaves_room():
@@ -272,17 +301,3 @@ class RuleSubscribers:
                 "account. See sync.rejections, then run again",
                 "error_share",
             )
-
-
-def _subscriber(row: PlannedRow) -> bytes:
-    return b'{"email":%b,"fields":%b}' % (orjson.dumps(row.email), row.body.encode())
-
-
-def _shared_tags(rows: Sequence[PlannedRow]) -> set[str]:
-    """Tags that every row gets."""
-    return set.intersection(*(set(row.tags_add) for row in rows))
-
-
-def _writes(row: PlannedRow) -> bool:
-    """False when nothing but the removal of tags is left to do."""
-    return row.body != "[]" or bool(row.tags_add)

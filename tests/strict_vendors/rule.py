@@ -61,6 +61,10 @@ class Rule(Stranger):
                 return self._known(email, call) or Answer(body={"subscriber": {"email": email}})
             case ("DELETE", "subscribers", email, "tags", tag):
                 return self._remove(email, tag, call)
+            case ("GET", "customizations"):
+                if int(call.query.get("limit", 101)) > 100:
+                    return self._refuse(400, "limit")
+                return Answer(body={"groups": [], "meta": {"next": None}})
             case ("GET", "tags"):
                 if int(call.query.get("limit", 100)) > 100:
                     return self._refuse(400, "limit")

@@ -1,0 +1,34 @@
+"""Bodies of Rule's upserts, joined as bytes. https://github.com/rulecom/rule-io-sdk
+
+Every call says the same three things about what it may do: update whom it finds, start no
+automation, sync no segment. Whoever writes data to Rule makes its body here.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import orjson
+
+from reverse_etl.planned import PlannedRow
+
+_HEAD = b'{"update_on_duplicate":true,"automation":false,"sync_subscribers":false,'
+
+
+def upsert_json(people: Iterable[bytes], tags: Collection[str]) -> bytes:
+    """A call about `people`, who all get `tags`; an empty list of tags is left out."""
+    listed = b'"tags":' + orjson.dumps(sorted(set(tags))) + b"," if tags else b""
+    return _HEAD + listed + b'"subscribers":[' + b",".join(people) + b"]}"
+
+
+def subscriber_json(row: PlannedRow) -> bytes:
+    """One person with the fields to write."""
+    return b'{"email":%b,"fields":%b}' % (orjson.dumps(row.email), row.body.encode())
+
+
+def shared_tags(rows: Sequence[PlannedRow]) -> set[str]:
+    """Tags that every row gets."""
+    return set.intersection(*(set(row.tags_add) for row in rows))
+
+
+def writes(row: PlannedRow) -> bool:
+    """False when nothing but the removal of tags is left to do."""
+    return row.body != "[]" or bool(row.tags_add)
