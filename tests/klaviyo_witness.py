@@ -6,7 +6,7 @@ fixture into its conftest.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -26,13 +26,14 @@ _ELSEWHERE = ("/oauth/", "/nowhere/")
 class Witness:
     """The requests that were judged, and what was wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[..., Call] = Call) -> None:
+        self._make = make
         self.calls: list[Call] = []
         self.faults: list[str] = []
 
     def look(self, scope: Any, path: str, body: bytes = b"") -> Call:
         """Stands in for the making of a `Call`."""
-        call = Call(scope, path, body)
+        call = self._make(scope, path, body)
         if scope["path"].startswith(PREFIX + "/") and not path.startswith(_ELSEWHERE):
             self.calls.append(call)
             self.faults += klaviyo_document.faults(
@@ -51,7 +52,7 @@ class Witness:
 @pytest.fixture(autouse=True)
 def klaviyo_witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
     """Fails a test in which a request departed from Klaviyo's published document."""
-    witness = Witness()
+    witness = Witness(app.Call)
     monkeypatch.setattr(app, "Call", witness.look)
     yield witness
     assert not witness.faults, f"requests that Klaviyo's document does not hold: {witness.faults}"
