@@ -87,10 +87,10 @@ def forget(
     home.prepare()
     ledger = Ledger(home.ledger)
     with _alone(home, ledger, say):
-        _drop_drafts(home)
         name = Tombstones.read(home).name(email)
         note = home.erasure / f"{name}.json"
         with writer_slot(home):
+            _drop_drafts(home, say)
             person = _identify(home, normalised(email), note)
         vendors = clear_at_vendors(
             person.emails,
@@ -255,10 +255,11 @@ def _databases(home: Home) -> list[Path]:
     ]
 
 
-def _drop_drafts(home: Home) -> None:
-    """What killed processes of ours left beside the databases, and earlier erasures of theirs."""
+def _drop_drafts(home: Home, say: Say) -> None:
+    """Remove what killed processes left of files that were about to take another's place."""
     for file in _databases(home):
         drop_drafts(file)
-    for folder in (home.root, home.published.parent):
-        for leftover in folder.glob(".*.duckdb.*.new*"):
-            leftover.unlink()
+    with exclusive(home, "publish", "the published file", _WAIT_SECONDS, say):
+        for folder in (home.root, home.published.parent):
+            for leftover in folder.glob(".*.duckdb.*.new*"):
+                leftover.unlink()

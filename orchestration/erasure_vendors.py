@@ -8,7 +8,7 @@ repeats harmlessly. The vendor's own profile stays unless its deletion is asked 
 import shutil
 import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orchestration.accounts import connect
@@ -96,7 +96,11 @@ def _clear(
         try:
             _settle(destination, ledger, scope, emails, now)
             before = set(held_names(ledger, scope, emails))
-            after = _clear_held(sync, emails, home, ledger, destination, now) if before else set()
+            after = (
+                _clear_held(sync, emails, settings, home, ledger, destination, now)
+                if before
+                else set()
+            )
             profile = _delete(client, name, emails) if delete else AtVendor.profile
         except LoyaltyError as error:
             raise LoyaltyError(f"{name}: {error}. {_AGAIN}") from None
@@ -125,6 +129,7 @@ def _without_account(
 def _clear_held(
     sync: DeclaredSync,
     emails: Collection[str],
+    settings: Settings,
     home: Home,
     ledger: Ledger,
     destination: Destination,
@@ -132,7 +137,8 @@ def _clear_held(
 ) -> set[str]:
     """Send the clears; what is held after them by declaration."""
     scope = Scope(sync.destination, sync.object_name)
-    spec = sync_spec(read_manifest(home), sync.model, _FAMILIES)
+    declared = sync_spec(read_manifest(home), sync.model, _FAMILIES)
+    spec = replace(declared, clears=settings.clears(sync.destination))
     folder = home.erasure / sync.destination
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -8,7 +8,7 @@ and waits for nobody but the ledger's own moments.
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,9 @@ def deliveries(email: str, settings: Settings, home: Home, now: datetime) -> lis
     home.erasure.mkdir(mode=0o700, exist_ok=True)
     found = []
     for sync in SYNCS:
-        spec = sync_spec(manifest, sync.model, families)
+        spec = replace(
+            sync_spec(manifest, sync.model, families), clears=settings.clears(sync.destination)
+        )
         with tempfile.TemporaryDirectory(dir=home.erasure, prefix="why-") as folder:
             found.append(_delivery(email, sync, spec, home, now, Path(folder)))
     return found

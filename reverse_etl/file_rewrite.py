@@ -31,6 +31,7 @@ def rewriting(
         storage_version: of the new file, as DuckDB names it; None = DuckDB's usual one.
     """
     drop_drafts(path)
+    shutil.rmtree(f"{path}.tmp", ignore_errors=True)  # rows that a killed process spilled
     copy, new = _draft(path, _COPY), _draft(path, _NEW)
     try:
         _settle(path)
@@ -49,13 +50,12 @@ def rewriting(
 
 
 def drop_drafts(path: Path) -> None:
-    """Remove what a killed process left beside the file, DuckDB's spilled rows included."""
+    """Remove what a rewriting that was killed left beside the file."""
     for kind in (_COPY, _NEW):
         draft = _draft(path, kind)
         for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
             leftover.unlink(missing_ok=True)
         shutil.rmtree(f"{draft}.tmp", ignore_errors=True)
-    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
 
 
 def _settle(path: Path) -> None:
