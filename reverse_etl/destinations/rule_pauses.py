@@ -75,8 +75,11 @@ def stockholm_wait_seconds(response: httpx.Response) -> float:
     """Seconds from the answer's `Date` to the moment its `Retry-After` names."""
     value = response.headers.get("retry-after", "").strip()
     try:
-        moment = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=STOCKHOLM)
+        named = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=STOCKHOLM)
     except ValueError:
         seconds = retry_after_seconds(response)  # the documentation claims plain seconds
         return _UNREADABLE_WAIT_SECONDS if seconds is None else seconds
-    return max(0.0, (moment.astimezone(UTC) - answer_date(response)).total_seconds())
+    # The night that summer time ends, an hour of wall time happens twice: the next one is meant.
+    moments = (named.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    waits = [(moment - answer_date(response)).total_seconds() for moment in moments]
+    return min((wait for wait in waits if wait >= 0), default=0.0)

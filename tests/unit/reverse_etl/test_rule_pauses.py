@@ -13,6 +13,12 @@ from reverse_etl.destinations.rule_pauses import AnswerWatch, stockholm_wait_sec
         ("2026-05-14 14:22:16", "Thu, 14 May 2026 12:12:16 GMT", 600),
         ("2026-11-21 07:10:00", "Sat, 21 Nov 2026 06:00:00 GMT", 600),
         ("2026-11-21 06:00:00", "Sat, 21 Nov 2026 06:00:00 GMT", 0),
+        # Summer time begins: from 01:55 to 03:05 by the clock on the wall.
+        ("2026-03-29 03:05:00", "Sun, 29 Mar 2026 00:55:00 GMT", 600),
+        # It ends: 02:05 comes once before and once after 02:55.
+        ("2026-10-25 02:05:00", "Sun, 25 Oct 2026 00:55:00 GMT", 600),
+        ("2026-10-25 02:05:00", "Sat, 24 Oct 2026 23:55:00 GMT", 600),
+        ("2026-10-25 03:05:00", "Sun, 25 Oct 2026 01:55:00 GMT", 600),
         ("30", "Sat, 21 Nov 2026 06:00:00 GMT", 30),
         ("soon", "Sat, 21 Nov 2026 06:00:00 GMT", 600),
     ],
