@@ -21,7 +21,7 @@ from reverse_etl.plan_sql import TAG_PREFIX
 _WAIT_FOR_SYNC_SECONDS = 600.0
 # Whoever the vendor has accepted something for, cleared people included. Left out: who has a
 # delivery under way, who turned out never to have been created, whose values are all unsettled.
-_KNOWN = f"""
+_SETTLED = """
 from profiles as p
 where destination = ? and object = ? and accepted_at is not null
     and reason_code is distinct from 'never_created'
@@ -29,6 +29,9 @@ where destination = ? and object = ? and accepted_at is not null
         select 1 from deliveries as d
         where d.email = p.email and d.destination = p.destination and d.object = p.object
     )
+"""
+_KNOWN = f"""
+{_SETTLED}
     and (not contains(accepted, '{UNSETTLED}') or len(list_filter(
         json_keys(accepted),
         lambda k: cast(json_extract(accepted, '$."' || k || '"') as varchar) <> '{UNSETTLED}'
@@ -132,7 +135,7 @@ def holdings(ledger: LedgerFile, scope: Scope, emails: Sequence[str]) -> dict[st
     with ledger.open() as db:
         _register_emails(db, emails)
         rows = db.execute(
-            f"select email, accepted, accepted_at {_KNOWN} "
+            f"select email, accepted, accepted_at {_SETTLED} "
             "and email in (select email from wanted_emails)",
             [scope.destination, scope.object_name],
         ).fetchall()

@@ -35,7 +35,7 @@ class KlaviyoReader:
 
     name = "klaviyo"
     object_name = "profiles"
-    people_at_once = 2_000
+    people_at_once = 10_000
 
     def __init__(
         self, api: ApiClient, *, page_size: int = PEOPLE_PER_REQUEST, threads: int = THREADS
