@@ -16,10 +16,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from extraction_child import Job, Nursery
+from extraction_child import Job, extractions
 from extraction_faults import CASES, IN_A_PROCESS, VENDORS, Case, Happened, render
 from extraction_keys import Found, keys_in_spool, keys_in_warehouse
 from loyalty_fakes import vendor_client, vendor_source, vendor_tables
+from nursery import Nursery
 
 from dlt_sources.errors import WarehouseLoadError
 from dlt_sources.extraction import CommitPolicy, extract
@@ -46,7 +47,7 @@ def shop() -> Iterator[RunningSandbox]:
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
-    with Nursery() as started:
+    with extractions() as started:
         yield started
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from extraction_child import Ended, Job, Nursery
+from extraction_child import Job, extractions
 from loyalty_fakes import FakeVendors, running_fake, sample_record, vendor_tables
+from nursery import Ended, Nursery
 
 from dlt_sources import smile, yotpo
 
@@ -71,7 +72,7 @@ def fill(fake: FakeVendors) -> None:
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
-    with Nursery() as started:
+    with extractions() as started:
         yield started
 
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[3]
 KEYS = ("SMILE_API_KEY", "YOTPO_API_KEY", "KLAVIYO_API_KEY", "RULE_API_KEY")
 COMMANDS = (
     *("run", "extract", "build", "publish", "sync", "plan", "doctor", "demo", "sandbox", "dev"),
+    *("rejections", "reconcile", "why", "forget", "connect", "disconnect", "simulate", "docs"),
 )
 
 
@@ -150,8 +151,13 @@ def test_plans_show_samples_without_any_address(
     screen = io.StringIO()
     console = Console(file=screen, width=200)
     monkeypatch.setenv("LOYALTY_NOW", datetime(2026, 11, 21, tzinfo=UTC).isoformat())
-    show_plans(console, load_settings(), home, ["klaviyo", "rule"], samples=5)
+    saved = tmp_path / "plan.json"
+    show_plans(console, load_settings(), home, ["klaviyo", "rule"], samples=5, save=saved)
     shown = screen.getvalue()
+    assert "1 requests" in shown
+    assert "less than a minute" in shown
+    assert f"loyalty sync --plan {saved}" in shown
+    assert "@" not in saved.read_text()
     assert "so***@shop.test" in shown
     assert "refused" in shown
     for person in people:
