@@ -1,10 +1,11 @@
-"""Rows into batches by count and bytes; a pure function over an iterator.
+"""Rows into batches by count and bytes: functions over iterators, the first one pure.
 
 Rows of one request share lane and group and arrive beside each other. Greedy filling gives the
 fewest requests for rows in a given order.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from reverse_etl.destinations.base import Batch, LaneLimits
 from reverse_etl.planned import PlannedRow
@@ -31,3 +32,12 @@ def batch_rows(
         size += weight
     if current:
         yield Batch(current[0].lane, tuple(current))
+
+
+def one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; the next one is made in a thread while the last one is worked on."""
+    with ThreadPoolExecutor(1, "batches") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from reverse_etl.destinations.base import Destination
+from reverse_etl.destinations.base import Destination, JobReport
 from reverse_etl.ledger import Ledger, Scope
 from reverse_etl.quarantine import ATTEMPTS
 from reverse_etl.tables import outcome_table
@@ -76,10 +76,10 @@ class JobWatch:
 
     def poll_due(self, now: datetime) -> Iterator[dict[tuple[str, str, str], int]]:
         """Ask about the jobs whose time has come; yields counters of those that ended."""
-        for job_id in [job for job, due in self._due.items() if due <= time.monotonic()]:
-            counted = self._ask(job_id, now)
-            if counted is not None:
-                yield counted
+        due = [job for job, due in self._due.items() if due <= time.monotonic()]
+        ended = [(job, report) for job in due if (report := self._ask(job)) is not None]
+        for job_id, report in ended:
+            yield self._settle(job_id, report, now)
 
     def until_done(
         self, now: datetime, stalled_seconds: float
@@ -94,20 +94,26 @@ class JobWatch:
             left = self._moved_at + stalled_seconds - time.monotonic()
             time.sleep(max(0.0, min(pause, left + 0.001)))
 
-    def _ask(self, job_id: str, now: datetime) -> dict[tuple[str, str, str], int] | None:
+    def _settle(
+        self, job_id: str, report: JobReport, now: datetime
+    ) -> dict[tuple[str, str, str], int]:
+        counted = self._ledger.settle(
+            self._scope, now, outcome_table(report.outcomes or ()), job_id, report.status
+        )
+        for state in (self._emails, self._wait, self._due, self._done):
+            del state[job_id]
+        self._moved_at = time.monotonic()
+        return counted
+
+    def _ask(self, job_id: str) -> JobReport | None:
+        """Its report when the job has ended."""
         try:
             found = self._destination.poll(job_id, self._emails[job_id])
         except VendorUnavailableError as error:
             logger.warning("%s: a job could not be asked about: %s", self._scope, error)
             found = None
         if found is not None and found.outcomes is not None:
-            counted = self._ledger.settle(
-                self._scope, now, outcome_table(found.outcomes), job_id, found.status
-            )
-            for state in (self._emails, self._wait, self._due, self._done):
-                del state[job_id]
-            self._moved_at = time.monotonic()
-            return counted
+            return found
         if found is not None and found.done != self._done[job_id]:
             self._done[job_id] = found.done
             self._moved_at = time.monotonic()

@@ -6,7 +6,6 @@ leave as values. Each method is one transaction (see `reverse_etl.ledger_file`).
     record_sent -> record_job -> settle -> fold -> (next plan) -> export
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +20,10 @@ from reverse_etl.ledger_fold import CLOSE_BROKEN_RUNS, OpenJob, fold_settled, op
 from reverse_etl.results import OPERATIONS, OperationCounts
 
 __all__ = ["Ledger", "LedgerBusyError", "OpenJob", "Scope"]
+
+# Settled rows are folded while a long run goes on, so that a batch costs the size of a batch and
+# not of all before it, and memory the size of a fold. Some ten batches of Klaviyo's.
+FOLD_ROWS = 50_000
 
 
 class Ledger(LedgerFile):
@@ -151,30 +154,40 @@ class Ledger(LedgerFile):
             db.register("incoming", outcomes.cast(OUTCOME_SCHEMA))
             scoped = [scope.destination, scope.object_name]
             now_utc = utc(now)
-            settled = db.execute(
+            db.execute(
                 """
-                update deliveries set state = incoming.state, reason_code = incoming.reason_code,
-                    reason = incoming.reason, settled_at = ?
-                from incoming
-                where incoming.email = deliveries.email and deliveries.destination = ?
-                    and deliveries.object = ? and deliveries.state = 'sent'
-                returning deliveries.run_id, deliveries.operation, deliveries.state,
-                    deliveries.email, deliveries.reason_code, deliveries.reason,
+                create or replace temp table answered as
+                select deliveries.rowid as delivery, incoming.state, incoming.reason_code,
+                    incoming.reason, deliveries.run_id, deliveries.operation, deliveries.email,
                     deliveries.attempt_count
+                from deliveries join incoming on incoming.email = deliveries.email
+                where deliveries.destination = ? and deliveries.object = ?
+                    and deliveries.state = 'sent'
                 """,
-                [now_utc, *scoped],
-            ).fetchall()
+                scoped,
+            )
             db.unregister("incoming")
-            rejected = [
-                [row[0], *scoped, *row[3:4], row[1], row[2], row[4] or "refused", *row[5:], now_utc]
-                for row in settled
-                if row[2] == "rejected"
-            ]
-            if rejected:
-                db.executemany(
-                    "insert into rejections values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)", rejected
-                )
-            counted = Counter((row[0], row[1], row[2]) for row in settled)
+            db.execute(
+                """
+                update deliveries set state = answered.state, reason_code = answered.reason_code,
+                    reason = answered.reason, settled_at = ?
+                from answered where answered.delivery = deliveries.rowid
+                """,
+                [now_utc],
+            )
+            db.execute(
+                """
+                insert into rejections
+                select run_id, ?, ?, email, operation, state, coalesce(reason_code, 'refused'),
+                    reason, attempt_count, ?, null
+                from answered where state = 'rejected'
+                """,
+                [*scoped, now_utc],
+            )
+            counted = db.execute(
+                "select run_id, operation, state, count(*) from answered group by all"
+            ).fetchall()
+            db.execute("drop table answered")
             if job_id is not None:
                 states = outcomes.column("state").to_pylist()
                 db.execute(
@@ -188,7 +201,16 @@ class Ledger(LedgerFile):
                         job_id, *scoped,
                     ],
                 )  # fmt: skip
-        return dict(counted)
+            settled = db.execute(
+                """
+                select count(*) from deliveries
+                where state <> 'sent' and destination = ? and object = ?
+                """,
+                scoped,
+            ).fetchone()
+            if settled is not None and settled[0] >= FOLD_ROWS:
+                fold_settled(db, scope)
+        return {(run, operation, state): rows for run, operation, state, rows in counted}
 
     def add_to_run(self, scope: Scope, counted: Mapping[tuple[str, str, str], int]) -> None:
         """Late answers belong to the run that asked: add them to its counters."""

@@ -19,17 +19,39 @@ class OpenJob:
     row_count: int
 
 
-# A run that never ended: its counters come from its deliveries, the rest was not attempted.
+# What is folded while its run goes on: the run keeps the count.
+_COUNT_FOLDED = """
+update runs set
+    attempted_count = runs.attempted_count + counted.attempted,
+    accepted_count = runs.accepted_count + counted.accepted,
+    rejected_count = runs.rejected_count + counted.rejected,
+    invalid_count = runs.invalid_count + counted.invalid
+from (
+    select run_id, destination, object, operation,
+        count(*) filter (was_sent) as attempted,
+        count(*) filter (state = 'accepted') as accepted,
+        count(*) filter (state = 'rejected') as rejected,
+        count(*) filter (state = 'invalid') as invalid
+    from settled
+    group by all
+) as counted
+where runs.status = 'running' and counted.run_id = runs.run_id
+    and counted.destination = runs.destination and counted.object = runs.object
+    and counted.operation = runs.operation
+"""
+# A run that never ended: what was folded of it is counted already, its other deliveries say the
+# rest, and what is neither was not attempted.
 CLOSE_BROKEN_RUNS = """
 update runs set
     status = 'failed',
     finished_at = ?,
-    attempted_count = counted.attempted,
-    accepted_count = counted.accepted,
-    rejected_count = counted.rejected,
-    invalid_count = counted.invalid,
-    aborted_count = runs.planned_count - counted.accepted - counted.rejected
-        - counted.invalid - counted.waiting
+    attempted_count = runs.attempted_count + counted.attempted,
+    accepted_count = runs.accepted_count + counted.accepted,
+    rejected_count = runs.rejected_count + counted.rejected,
+    invalid_count = runs.invalid_count + counted.invalid,
+    aborted_count = runs.planned_count - runs.accepted_count - counted.accepted
+        - runs.rejected_count - counted.rejected - runs.invalid_count - counted.invalid
+        - counted.waiting
 from (
     select r.run_id, r.destination, r.object, r.operation,
         count(*) filter (d.was_sent) as attempted,
@@ -85,6 +107,7 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         """,
         scoped,
     )
+    db.execute(_COUNT_FOLDED)
     db.execute(
         """
         insert into acceptance_times
@@ -127,7 +150,9 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             case when s.state = 'unknown' then 'aborted' else s.state end,
             s.reason_code, s.operation,
             case when s.state = 'accepted' then s.payload_hash end,
-            cast(json_merge_patch('{}', coalesce(s.applied, '{}')) as varchar) as accepted,
+            case when s.applied like '%:null%'  -- else merging changes nothing, and costs
+                then cast(json_merge_patch('{}', s.applied) as varchar)
+                else coalesce(s.applied, '{}') end as accepted,
             accepted <> '{}',
             s.job_id, s.run_id, s.attempt_count, s.sent_at,
             case when s.state = 'accepted' then s.settled_at end,

@@ -17,6 +17,7 @@ from reverse_etl.plan_sql import PlanSql
 from reverse_etl.planned import SEND, Plan
 from reverse_etl.results import OPERATIONS, OperationCounts
 from reverse_etl.saved_plan import fingerprint
+from reverse_etl.scratch import Scratch
 from vendor_http import ConfigurationError
 
 # Which SQL types can carry a property kind; what is not listed takes any type.
@@ -64,15 +65,16 @@ def plan_sync(
     except LedgerBusyError:  # looking at a plan is allowed while another sync runs
         with ledger.open():
             pass  # makes and migrates the file, so that it can be attached read-only
-    connection = duckdb.connect(":memory:")
+    scratch = Scratch(ledger.path.parent / "scratch")
     try:
-        connection.execute("set timezone = 'UTC'")
-        counts, prints = _compute(connection, Path(published), ledger, spec, has_fingerprint)
-        operations = _tally(connection, counts)
+        counts, prints = _compute(
+            scratch.connection, Path(published), ledger, spec, has_fingerprint
+        )
+        operations = _tally(scratch.connection, counts)
     except BaseException:
-        connection.close()
+        scratch.close()
         raise
-    return Plan(connection, spec, run_id, now, counts, operations, prints)
+    return Plan(scratch, spec, run_id, now, counts, operations, prints)
 
 
 def _compute(

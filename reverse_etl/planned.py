@@ -1,10 +1,10 @@
 """What a plan holds: the rows to send, and the counts of all.
 
-The rows live in a scratch DuckDB in memory that belongs to the plan; they hold e-mails and
+The rows live in a scratch DuckDB that belongs to the plan; they hold e-mails and
 payloads, so a plan's repr shows counts only. How they are found is `plan`'s business.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -15,6 +15,7 @@ import pyarrow as pa
 from reverse_etl.declarations import SyncSpec
 from reverse_etl.ledger import Scope
 from reverse_etl.results import OPERATIONS, OperationCounts
+from reverse_etl.scratch import Scratch
 
 # Put together, a thousand people with some twenty tags in all cost one request and one for each
 # tag: 0.02 requests a person. From about fifty on, people with the same tags are cheaper alone.
@@ -22,6 +23,11 @@ _SMALLEST_GROUP = 50
 _FETCH_ROWS = 10_000
 SEND = "operation in ('add', 'change', 'clear') and reason_code is null"
 _REFUSE = "operation in ('add', 'change', 'clear') and reason_code is not null"
+
+
+_ROW = """row_id, email, operation, patch, coalesce(body, patch) as body, lane,
+    {key} as request_key, tags_add, tags_remove, payload_hash, attempt_count, must_exist"""
+_TAG_LISTS = (7, 8)  # places of what arrives as lists
 
 
 class PlannedRow(NamedTuple):
@@ -64,7 +70,7 @@ class Plan:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        scratch: Scratch,
         spec: SyncSpec,
         run_id: str,
         now: datetime,
@@ -72,7 +78,8 @@ class Plan:
         operations: Mapping[str, OperationCounts],
         fingerprint: Mapping[str, str] | None = None,
     ) -> None:
-        self._connection = connection
+        self._scratch = scratch
+        self._connection = scratch.connection
         self.spec = spec
         self.run_id = run_id
         self.now = now
@@ -106,7 +113,7 @@ class Plan:
 
     def close(self) -> None:
         """Forget the rows."""
-        self._connection.close()
+        self._scratch.close()
 
     def rows(self) -> Iterator[PlannedRow]:
         """Rows to send, those that share a request beside each other.
@@ -114,26 +121,36 @@ class Plan:
         Groups too small for a request of their own are put together, under the empty key; the
         destination copes with what differs in them.
         """
-        cursor = self._connection.cursor()
-        reader = cursor.execute(
-            f"""
-            with sent as (
-                select *, case when count(*) over (partition by lane, group_key) >= ?
-                    then group_key else '' end as request_key
-                from planned where {SEND}
-            )
-            select row_id, email, operation, patch, coalesce(body, patch) as body, lane,
-                request_key, tags_add, tags_remove, payload_hash, attempt_count, must_exist
-            from sent order by lane, request_key, row_id
-            """,
-            [_SMALLEST_GROUP],
-        )
-        while batch := reader.fetchmany(_FETCH_ROWS):
-            for row in batch:
-                found = PlannedRow(*row)
-                yield found._replace(
-                    tags_add=tuple(found.tags_add), tags_remove=tuple(found.tags_remove)
+        if self.spec.tags_column is not None:
+            yield from self._fetch(
+                f"""
+                with grouped as (
+                    select lane, group_key, count(*) as people
+                    from planned where {SEND} group by all
                 )
+                select {_ROW.format(key="if(people >= ?, group_key, '')")}
+                from planned join grouped using (lane, group_key) where {SEND}
+                order by lane, request_key, group_key, row_id
+                """,
+                [_SMALLEST_GROUP],
+            )
+            return
+        lanes = self._connection.cursor().execute(
+            f"select distinct lane from planned where {SEND} order by lane"
+        )
+        for (lane,) in lanes.fetchall():  # in the order of the table: nothing to sort
+            yield from self._fetch(
+                f"select {_ROW.format(key='group_key')} from planned where {SEND} and lane = ?",
+                [lane],
+            )
+
+    def _fetch(self, query: str, parameters: Sequence[Any]) -> Iterator[PlannedRow]:
+        found = self._connection.cursor().sql(query, params=parameters)
+        for chunk in found.to_arrow_reader(_FETCH_ROWS) or ():  # None only by the stubs
+            columns = [column.to_pylist() for column in chunk.columns]
+            for place in _TAG_LISTS:
+                columns[place] = list(map(tuple, columns[place]))
+            yield from map(PlannedRow._make, zip(*columns, strict=True))
 
     def refused(self) -> pa.Table:
         """Rows that are never sent: `email, operation, reason_code, attempt_count`."""
