@@ -93,6 +93,7 @@ _SEGMENTS = (
     (("points-expiring-30-days", 150), ("points-expiring-14-days", 80)),
     (("birthday-next-7-days", 120),),
 )
+_SHIFTS = {"first": 0, "values": 5, "mixed": 9}  # points that the changed members moved
 _TIERS = (("Bronze", 5000), ("Member", 7800), ("Silver", 9000), ("Insider", 9500), ("Gold", 10000))
 
 
@@ -137,7 +138,7 @@ def publish(path: Path, rows: int, day: str = "first") -> None:
             ),
             drawn as (
                 select i,
-                    if({is_changed}, 5, 0) as s,
+                    if({is_changed}, {_SHIFTS[day]}, 0) as s,
                     if({is_mixed} and i % 3 = 0 and {turn} % {CLEARED_ONE_IN} = 0, 1, 0) as c,
                     {_tier()} as tier,
                     {_segments(f"{is_mixed} and {turn} % {MOVED_ONE_IN} = 1")} as segments
