@@ -20,7 +20,6 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import orjson
 from filelock import FileLock, Timeout
 
 from dlt_sources import smile, yotpo
@@ -28,6 +27,7 @@ from dlt_sources.erased import normalised
 from orchestration import erasure_tables
 from orchestration.activate import SYNCS
 from orchestration.erasure_files import erase_unloaded
+from orchestration.erasure_identity import identify, write_note
 from orchestration.erasure_tables import Person
 from orchestration.erasure_vendors import AtVendor, clear_at_vendors
 from orchestration.home import Home
@@ -35,7 +35,7 @@ from orchestration.programs import programs
 from orchestration.publish import STORAGE_VERSION, publish_deliveries
 from orchestration.settings import Settings
 from orchestration.slot import exclusive, writer_slot
-from orchestration.tombstones import Tombstones, write_private
+from orchestration.tombstones import Tombstones
 from reverse_etl.file_rewrite import drop_drafts, rewriting
 from reverse_etl.ledger import Ledger, Scope
 from reverse_etl.ledger_erasure import erase as erase_from_ledger
@@ -87,11 +87,9 @@ def forget(
     home.prepare()
     ledger = Ledger(home.ledger)
     with _alone(home, ledger, say):
-        name = Tombstones.read(home).name(email)
-        note = home.erasure / f"{name}.json"
         with writer_slot(home):
             _drop_drafts(home, say)
-            person = _identify(home, normalised(email), note)
+            person = identify(home, normalised(email), _note(home, Tombstones.read(home), email))
         vendors = clear_at_vendors(
             person.emails,
             settings,
@@ -103,16 +101,22 @@ def forget(
             say=say,
         )
         with Tombstones.changing(home) as tombstones:
-            write_private(note, orjson.dumps([sorted(person.emails), sorted(person.members)]))
+            # The salt is on the disk with the first tombstone; only then do names stay the same.
+            name, note = tombstones.name(email), _note(home, tombstones, email)
             tombstones.add(name, person.emails, person.members, now)
+            write_note(note, person)
         with writer_slot(home):
             places = _erase(home, person, say)
             say("searching every database for what may be left")
             _search(home, person)
         with Tombstones.changing(home) as tombstones:
+            note.unlink()
             tombstones.finish(name)
-        note.unlink()
     return Forgotten(name, vendors, places, len(person.members))
+
+
+def _note(home: Home, tombstones: Tombstones, email: str) -> Path:
+    return home.erasure / f"{tombstones.name(email)}.json"
 
 
 @contextmanager
@@ -132,45 +136,6 @@ def _alone(home: Home, ledger: Ledger, say: Say) -> Iterator[None]:
             lock, what = f"extract_{program.name}", f"{program.name}'s extraction"
             stack.enter_context(exclusive(home, lock, what, _WAIT_SECONDS, say))
         yield
-
-
-_MEMBERS = (
-    ("raw_smile.customers", "program, id, email"),
-    ("marts.dim_members", "program, member_id, email"),
-)
-
-
-def _identify(home: Home, email: str, note: Path) -> Person:
-    """The person's memberships, and e-mails of these memberships that nobody else has.
-
-    A note of an erasure that did not end knows what is gone from the tables already.
-    """
-    emails, members = {email}, {(p.name, email) for p in programs() if p.source == "yotpo"}
-    if note.exists():
-        noted_emails, noted_members = orjson.loads(note.read_bytes())
-        emails |= set(noted_emails)
-        members |= {(program, member) for program, member in noted_members}
-    known: set[tuple[str, str, str]] = set()
-    for file in (home.warehouse, home.audited):
-        if file.exists():
-            with duckdb.connect(str(file), read_only=True) as db:
-                for relation, columns in _MEMBERS:
-                    known |= _rows(db, relation, columns)
-    members |= {(program, member) for program, member, each in known if each == email}
-    for alias in {each for program, member, each in known if (program, member) in members}:
-        holders = {(program, member) for program, member, each in known if each == alias}
-        if holders <= members:
-            emails.add(alias)
-    return Person(frozenset(emails), frozenset(members))
-
-
-def _rows(db: duckdb.DuckDBPyConnection, relation: str, columns: str) -> set[tuple[str, str, str]]:
-    """(programme, member id, normalised e-mail) of those who have one; none without the table."""
-    try:
-        found = db.execute(f"select {columns} from {relation} where email is not null").fetchall()
-    except duckdb.CatalogException:
-        return set()
-    return {(program, member, normalised(written)) for program, member, written in found}
 
 
 def _from_unloaded(home: Home, _person: Person) -> Mapping[str, int]:

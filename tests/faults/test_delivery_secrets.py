@@ -18,7 +18,8 @@ from reverse_etl_models import NOW, QUICK, manifest, member, publish, spec
 from reverse_etl_vendors import NAMES, Vendor
 from typer.testing import CliRunner, Result
 
-from orchestration.cli.app import app
+import orchestration.cli.app  # noqa: F401 - registers the commands
+from orchestration.cli.base import app
 from orchestration.erasure import forget
 from orchestration.home import Home
 from orchestration.settings import load_settings
