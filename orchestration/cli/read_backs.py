@@ -36,7 +36,9 @@ def read_one(
 
         def report(done: ReadProgress) -> None:
             if not done.checked and done.chosen:
-                console.print(cost_in_words(sync.destination, done), highlight=False)
+                console.print(
+                    cost_in_words(sync.destination, done), highlight=False, soft_wrap=True
+                )
             progress.update(task, completed=done.checked, total=done.chosen)
 
         result = reconcile(sync, settings, home, now, read_back_id, sample=sample, report=report)
@@ -47,7 +49,7 @@ def read_one(
         )
         return None
     require_known(result)
-    console.print(in_words(result), highlight=False)
+    console.print(in_words(result), highlight=False, soft_wrap=True)
     if result.by_property:
         console.print(_drift(result))
     return result
