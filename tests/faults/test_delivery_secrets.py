@@ -174,6 +174,9 @@ def test_one_person_is_explained_and_erased_and_nobody_else_is_shown(
     for file in delivered.root.rglob("*"):
         if file.is_file():
             assert ADDRESS.encode() not in file.read_bytes(), file.name
+    assert list(delivered.erasure.iterdir()) == []
+    (stone,) = Tombstones.read(delivered).stones
+    assert stone.is_finished
     held = {name: vendor.held() for name, vendor in vendors.items()}
     assert held["klaviyo"][ADDRESS] == {}
     assert held["rule"][ADDRESS] == {}
