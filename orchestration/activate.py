@@ -62,7 +62,7 @@ def plan(
     return plan_sync(
         home.audited,
         Ledger(home.ledger),
-        _spec(sync, settings, home),
+        specification(sync, settings, home),
         now,
         uuid.uuid4().hex,
         has_fingerprint=is_kept,
@@ -123,7 +123,7 @@ def run_sync(
         try:
             return engine.sync(
                 home.audited,
-                _spec(sync, settings, home),
+                specification(sync, settings, home),
                 destination,
                 Ledger(home.ledger),
                 now,
@@ -160,7 +160,8 @@ def not_delivered(sync: DeclaredSync, result: SyncResult, tolerated: float) -> s
     )
 
 
-def _spec(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:
+def specification(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:
+    """The sync as dbt declares it and this installation's settings want it."""
     families = {"common", "vendor"} if settings.vendor_properties else {"common"}
     declared = sync_spec(read_manifest(home), sync.model, families)
     return replace(declared, clears=settings.clears(sync.destination))

@@ -8,20 +8,19 @@ and waits for nobody but the ledger's own moments.
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from orchestration.activate import SYNCS, DeclaredSync
-from orchestration.dbt import read_manifest
+from orchestration.activate import SYNCS, DeclaredSync, specification
 from orchestration.excerpt import excerpt
 from orchestration.home import Home
 from orchestration.person import Row, read, rows
 from orchestration.settings import Settings
-from reverse_etl.declarations import SyncSpec, sync_spec
+from reverse_etl.declarations import SyncSpec
 from reverse_etl.ledger import Ledger, Scope
 from reverse_etl.ledger_erasure import is_under_way, lend
 from reverse_etl.plan import plan_sync
@@ -62,14 +61,10 @@ def deliveries(email: str, settings: Settings, home: Home, now: datetime) -> lis
     """
     if not home.audited.exists():
         return []
-    families = {"common", "vendor"} if settings.vendor_properties else {"common"}
-    manifest = read_manifest(home)
     home.erasure.mkdir(mode=0o700, exist_ok=True)
     found = []
     for sync in SYNCS:
-        spec = replace(
-            sync_spec(manifest, sync.model, families), clears=settings.clears(sync.destination)
-        )
+        spec = specification(sync, settings, home)
         with tempfile.TemporaryDirectory(dir=home.erasure, prefix="why-") as folder:
             found.append(_delivery(email, sync, spec, home, now, Path(folder)))
     return found

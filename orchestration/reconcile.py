@@ -4,12 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from orchestration.accounts import destination_client
-from orchestration.activate import DeclaredSync
-from orchestration.dbt import read_manifest
+from orchestration.activate import DeclaredSync, specification
 from orchestration.home import Home, claim
 from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
-from reverse_etl.declarations import SyncSpec, sync_spec
 from reverse_etl.destinations import rule
 from reverse_etl.destinations.klaviyo_read import KlaviyoReader
 from reverse_etl.destinations.rule_pauses import AnswerWatch
@@ -51,7 +49,7 @@ def reconcile(
         result = read_back(
             reader,
             Ledger(home.ledger),
-            _spec(sync, settings, home),
+            specification(sync, settings, home),
             now,
             read_back_id,
             sample=sample,
@@ -142,8 +140,3 @@ def require_known(result: ReadBack) -> None:
     """
     if result.known and result.stopped and not result.checked:
         raise LoyaltyError(f"{in_words(result)}. Run again later")
-
-
-def _spec(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:
-    families = {"common", "vendor"} if settings.vendor_properties else {"common"}
-    return sync_spec(read_manifest(home), sync.model, families)
