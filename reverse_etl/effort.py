@@ -45,8 +45,9 @@ def _klaviyo(lanes: Sequence[LaneSize]) -> tuple[int, float]:
 
 
 def _rule(lanes: Sequence[LaneSize]) -> tuple[int, float]:
-    """Upserts of up to a thousand with the same tags, and one request per tag that ends."""
+    """Upserts of up to a thousand, with the same tags or with calls for the tags; ended tags."""
     upserts = sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.group_rows if rows)
+    upserts += sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.tag_rows)
     requests = upserts + sum(lane.removed_tags for lane in lanes)
     return requests, _seconds(requests, rule.LIMITS["default"])
 

@@ -194,7 +194,6 @@ class LedgerFile:
                 left = deadline - time.monotonic()
                 try:
                     lock.acquire(timeout=max(0.0, min(left, _ASK_SECONDS)) if is_asked_for else 0.0)
-                    return lock
                 except Timeout:
                     if left <= 0:
                         raise LedgerBusyError(
@@ -202,6 +201,8 @@ class LedgerFile:
                             f"{self._lock_seconds:.0f} s. Wait for the other sync to end, then run "
                             "again"
                         ) from None
+                else:
+                    return lock
                 self._wanted.touch()  # again and again: another who waited removes it too
                 is_asked_for = True
         finally:

@@ -5,7 +5,7 @@ status, a suppression, `fields_clear`, or an automation other than off; so block
 unsubscribed people stay what they are and plain data starts no flow.
 
     upsert   <= 1,000 people with the tags that all of them get -> POST /api/v2/subscribers
-    tags     of those, the ones who get a further tag, one call a tag -> the same, e-mails only
+    tags     of several thousand, those who get a further tag -> the same, e-mails only
     removal  DELETE /api/v2/subscribers/{e-mail}/tags/{tag}: v2, because v3 leaves segments stale
     anew     where that is switched on, people of whom a value ended: see `rule_groups`
 
@@ -17,8 +17,8 @@ before travel apart from fresh ones. Rows whose field types Rule disagrees with 
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from urllib.parse import quote
 
 import orjson
 
@@ -32,10 +32,17 @@ from reverse_etl.destinations.base import (
     Submitted,
 )
 from reverse_etl.destinations.rule_answers import is_object, refused, suppressed_in
-from reverse_etl.destinations.rule_bodies import shared_tags, subscriber_json, upsert_json, writes
+from reverse_etl.destinations.rule_bodies import (
+    in_parts,
+    shared_tags,
+    subscriber_json,
+    upsert_json,
+    writes,
+)
 from reverse_etl.destinations.rule_groups import SUBSCRIBERS as SUBSCRIBERS
 from reverse_etl.destinations.rule_groups import erase_group, find_subscriber
 from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.destinations.rule_tags import TagWrites
 from reverse_etl.destinations.rule_types import FieldTypes
 from reverse_etl.planned import PlannedRow
 from vendor_http import (
@@ -52,6 +59,11 @@ BULK_ROWS = 1_000
 # No limit in bytes is published; 1,000 people with all fields make a few megabytes.
 BULK_BYTES = 4_000_000
 SPLIT = 8
+# People whose tags differ share calls for tags: a fifth of the calls that a thousand alone would
+# need, and the most that a crash repeats.
+POOLED_CALLS = 5
+# As many as Rule's own SDK has under way by default.
+REMOVAL_THREADS = 4
 # Two single requests each before they share an upsert: few, so that a crash repeats few.
 ANEW_ROWS = 100
 # A 429 asks for up to ten minutes. Longer than this a run does not wait: the rest is `aborted`, and
@@ -59,7 +71,7 @@ ANEW_ROWS = 100
 LONGEST_PAUSE_SECONDS = 120.0
 # 2,000 requests per ten minutes and account (SDK, observed header `RequestsCount-Allowed`), shared
 # with everybody who uses the account: a little is left to them.
-LIMITS: Mapping[str, Sequence[RateLimit]] = {"default": (RateLimit(1_900, 600),)}
+LIMITS: Mapping[str, Sequence[RateLimit]] = {"default": (RateLimit(1_980, 600),)}
 
 
 def client(
@@ -118,8 +130,11 @@ class RuleSubscribers:
         self._watch = watch
         self._longest_pause = longest_pause_seconds
         self._types = FieldTypes(api)
+        self._bulk_rows = bulk_rows
+        self._tags = TagWrites(api, self._post, self._check_share, bulk_rows)
         self.lanes: Mapping[str, LaneLimits] = {
             "upsert": LaneLimits(bulk_rows, BULK_BYTES),
+            "upsert_pooled": LaneLimits(bulk_rows * POOLED_CALLS, BULK_BYTES * POOLED_CALLS),
             "upsert_again": LaneLimits(bulk_rows, BULK_BYTES),
             "upsert_anew": LaneLimits(min(bulk_rows, ANEW_ROWS), BULK_BYTES),
         }
@@ -180,9 +195,12 @@ class RuleSubscribers:
         if gone:
             yield Settled(gone)
         silent = [row for row in rows if not writes(row)]
-        parts = [[row for row in rows if writes(row)]]
+        parts = list(in_parts([row for row in rows if writes(row)], self._bulk_rows))
         if silent:
-            yield Settled(tuple(self._remove_tags(row, None) for row in silent))
+            yield self._finish(silent)
+        untagged: dict[str, set[str]] = {}
+        waiting: list[PlannedRow] = []
+        suppressed: set[str] = set()
         is_fresh = True
         while parts:
             part, outcomes = self._types.set_aside(parts.pop(0))
@@ -193,13 +211,18 @@ class RuleSubscribers:
             if not self._watch.leaves_room():
                 # Refused or never sent: not applied either way, so the rest stays as it was.
                 rest = [row for other in (part, *parts) for row in other]
-                yield Settled(tuple(Outcome(row.email, "aborted", "error_share") for row in rest))
+                yield Settled(
+                    (
+                        *(Outcome(row.email, "aborted", "error_share") for row in rest),
+                        *(Outcome(row.email, "unknown", "error_share") for row in waiting),
+                    )
+                )
                 if is_fresh:
                     self._check_share()
                 return
             is_fresh = False
             try:
-                suppressed = self._post(map(subscriber_json, part), shared_tags(part))
+                suppressed |= self._post(map(subscriber_json, part), shared_tags(part))
             except RequestRefusedError as refusal:
                 if refusal.status in (404, 405, 410, 415):
                     # No row can cause these: upserts find nobody, and digit-only tags never leave.
@@ -215,35 +238,36 @@ class RuleSubscribers:
                 continue
             if len(part) == 1:
                 self._types.note(part[0], is_refused=False)
-            untagged = self._add_tags(part)
-            yield Settled(
-                tuple(
-                    untagged.get(row.email)
-                    or self._remove_tags(row, "suppressed" if row.email in suppressed else None)
-                    for row in part
-                )
-            )
+            shared = shared_tags(part)
+            untagged |= {row.email: left for row in part if (left := set(row.tags_add) - shared)}
+            waiting += [row for row in part if row.email in untagged]
+            if done := [row for row in part if row.email not in untagged]:
+                yield self._finish(done, suppressed)
+        if waiting:
+            yield self._finish(waiting, suppressed, self._tags.add(untagged))
+
+    def _finish(
+        self,
+        rows: Sequence[PlannedRow],
+        suppressed: Collection[str] = (),
+        refused: Mapping[str, Outcome] = {},
+    ) -> Settled:
+        """Remove what no longer applies from all but the refused; the outcome of each."""
+
+        def outcome(row: PlannedRow) -> Outcome:
+            code = "suppressed" if row.email in suppressed else None
+            return refused.get(row.email) or self._tags.remove(row, code)
+
+        if not any(row.tags_remove for row in rows):
+            return Settled(tuple(map(outcome, rows)))
+        with ThreadPoolExecutor(REMOVAL_THREADS, "rule") as threads:
+            return Settled(tuple(threads.map(outcome, rows)))
 
     def _split(self, part: Sequence[PlannedRow]) -> list[list[PlannedRow]]:
         """A refused call in smaller ones: eighths of what agrees with Rule's types, the rest."""
         agreeing, doubtful = self._types.divide(part)
         size = -(-len(agreeing) // SPLIT) or 1
         return [agreeing[at : at + size] for at in range(0, len(agreeing), size)] + doubtful
-
-    def _add_tags(self, rows: Sequence[PlannedRow]) -> Mapping[str, Outcome]:
-        """Add the tags that not all of the rows get; outcomes of those that were refused one."""
-        refused: dict[str, Outcome] = {}
-        shared = shared_tags(rows)
-        for tag in sorted({tag for row in rows for tag in row.tags_add} - shared):
-            emails = [row.email for row in rows if tag in row.tags_add]
-            self._check_share()
-            try:
-                self._post((b'{"email":%b}' % orjson.dumps(email) for email in emails), {tag})
-            except RequestRefusedError as refusal:
-                # Fields are written by now: unknown, so that all of it is sent again.
-                reason = f"tag_refused_{refusal.status}"
-                refused |= {email: Outcome(email, "unknown", reason) for email in emails}
-        return refused
 
     def _post(self, people: Iterable[bytes], tags: Collection[str]) -> frozenset[str]:
         """One upsert. Returns the e-mails that Rule calls suppressed, as far as it tells.
@@ -264,23 +288,6 @@ class RuleSubscribers:
                 "Rule answered 200 with an error", status=200, body=response.content
             )
         return suppressed_in(answer)
-
-    def _remove_tags(self, row: PlannedRow, reason_code: str | None) -> Outcome:
-        """Remove the tags that no longer apply; 404 = already gone."""
-        for tag in row.tags_remove:
-            self._check_share()
-            try:
-                self._api.send(
-                    "DELETE",
-                    f"{SUBSCRIBERS}/{quote(row.email, safe='')}/tags/{quote(tag, safe='')}",
-                    params={"identified_by": "email"},
-                    accept=(404,),
-                    name="DELETE subscriber tag",
-                )
-            except RequestRefusedError as refusal:
-                # Fields may be written by now: unknown, so that all of it is sent again.
-                return Outcome(row.email, "unknown", f"tag_refused_{refusal.status}")
-        return Outcome(row.email, "accepted", reason_code)
 
     def _existing(self, rows: Sequence[PlannedRow]) -> tuple[list[PlannedRow], tuple[Outcome, ...]]:
         """Set aside those who may not be created and turn out never to have been."""

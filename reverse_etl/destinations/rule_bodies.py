@@ -4,11 +4,14 @@ Every call says the same three things about what it may do: update whom it finds
 automation, sync no segment. Whoever writes data to Rule makes its body here.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import orjson
 
 from reverse_etl.planned import PlannedRow
+
+Item = TypeVar("Item")
 
 _HEAD = b'{"update_on_duplicate":true,"automation":false,"sync_subscribers":false,'
 
@@ -22,6 +25,12 @@ def upsert_json(people: Iterable[bytes], tags: Collection[str]) -> bytes:
 def subscriber_json(row: PlannedRow) -> bytes:
     """One person with the fields to write."""
     return b'{"email":%b,"fields":%b}' % (orjson.dumps(row.email), row.body.encode())
+
+
+def in_parts(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
+    """The same items, at most `size` together."""
+    for at in range(0, len(items), size):
+        yield list(items[at : at + size])
 
 
 def shared_tags(rows: Sequence[PlannedRow]) -> set[str]:
