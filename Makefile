@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLDEST := $(VENV)/oldest_client/.ready
+DRT := $(VENV)/drt/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +32,8 @@ dev: $(READY) ## the Dagster UI; behind it the sandbox, when .env has no keys
 docs: $(READY) ## write the generated parts of the documents anew
 	@$(BIN)/python tools/generate_docs.py
 
-bench: $(READY) ## measure; results go to benchmarks/results
-	@$(BIN)/python -m benchmarks.extract && $(BIN)/python -m benchmarks.growth && $(BIN)/python -m benchmarks.plan_speed
+bench: $(READY) $(DRT) ## measure; results go to benchmarks/results
+	@$(BIN)/python -m benchmarks.extract && $(BIN)/python -m benchmarks.growth && $(BIN)/python -m benchmarks.plan_speed && $(BIN)/python -m benchmarks.activate
 
 lock: $(READY) ## resolve requirements.lock anew (versions and hashes, no addresses)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
@@ -47,5 +48,8 @@ $(READY): requirements.lock pyproject.toml
 
 $(OLDEST): tests/oldest_client.lock
 	@$(BIN)/uv pip install -q --require-hashes --target $(VENV)/oldest_client -r $< && touch $@
+
+$(DRT): benchmarks/drt.lock
+	@$(BIN)/uv pip install -q --require-hashes --target $(VENV)/drt -r $< && touch $@
 
 .PHONY: help demo test check run dev docs bench lock fix soak env
