@@ -115,7 +115,7 @@ def home(tmp_path: Path, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatc
     for name, value in sandbox.environment.items():
         if name.startswith(("KLAVIYO", "RULE")):
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr("orchestration.person_delivery.read_manifest", lambda _: manifest())
+    monkeypatch.setattr("orchestration.activate.read_manifest", lambda _: manifest())
     monkeypatch.setattr("orchestration.erasure_vendors.read_manifest", lambda _: manifest())
     return home
 

@@ -41,8 +41,7 @@ def home(
     monkeypatch.setenv("LOYALTY_NOW", NOW.isoformat())
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
-    for module in (activate, reconcile):
-        monkeypatch.setattr(module, "read_manifest", lambda _home: manifest())
+    monkeypatch.setattr(activate, "read_manifest", lambda _home: manifest())
     monkeypatch.setattr(reconcile, "SECOND_LOOK_SECONDS", 0.0)
     found = Home(tmp_path / "home")
     found.prepare()
