@@ -24,8 +24,8 @@ LOCK_SECONDS = 120.0
 # A sync's own share of memory; what does not fit lies beside the file for the moment. Batches are
 # a few megabytes and folds some fifty, so that this is met in the export of a large ledger only.
 _MEMORY = "512MB"
-# Batches between two checkpoints, some fifteen of Klaviyo's; read again after a kill.
-_CHECKPOINT = "64MB"
+# Written between two checkpoints, some twenty-five of Klaviyo's batches; read again after a kill.
+_CHECKPOINT = "128MB"
 # While a sync lingers: how often it looks for others, how long it stays without use, and how long
 # it lets somebody who waits go first.
 _WATCH_SECONDS = 0.05

@@ -4,7 +4,7 @@ The rows live in a scratch DuckDB that belongs to the plan; they hold e-mails an
 payloads, so a plan's repr shows counts only. How they are found is `plan`'s business.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -22,16 +22,11 @@ from reverse_etl.scratch import Scratch
 # people with the same tags are cheaper alone. With 4,172 sets of tags among a million people this
 # takes 1,550 requests; with fifty, and a request a tag for every thousand, it was 2,180.
 _SMALLEST_GROUP = 200
-# The lane of fresh rows, where several thousand are put together; failed ones travel by themselves.
-_POOLED_LANE = "if(is_pooled and planned.lane = 'upsert', 'upsert_pooled', planned.lane)"
+# Rows sorted at once, of up to some three kilobytes.
+_PORTION_ROWS = 60_000
 _FETCH_ROWS = 10_000
 SEND = "operation in ('add', 'change', 'clear') and reason_code is null"
 _REFUSE = "operation in ('add', 'change', 'clear') and reason_code is not null"
-
-
-_ROW = """row_id, email, operation, patch, coalesce(body, patch) as body,
-    {lane} as request_lane, {key} as request_key, tags_add, tags_remove, payload_hash,
-    attempt_count, must_exist"""
 _TAG_LISTS = (7, 8)  # places of what arrives as lists
 
 
@@ -128,40 +123,57 @@ class Plan:
         Groups too small for a request of their own are put together, under the empty key; the
         destination copes with what differs in them.
         """
-        if self.spec.tags_column is not None:
+        for groups in self._portions():
+            # One group is in order as it lies; several are small enough together to be sorted.
+            order = "order by place, row_id" if groups.num_rows > 1 else ""
             yield from self._fetch(
                 f"""
-                with grouped as (
-                    select lane as asked_lane, group_key, count(*) < ? as is_small
-                    from planned where {SEND} group by all
-                ),
-                pooled as (
-                    select *, is_small and count(*) filter (is_small) over (
-                        partition by asked_lane
-                    ) > 1 as is_pooled
-                    from grouped
-                )
-                select {_ROW.format(lane=_POOLED_LANE, key="if(is_pooled, '', planned.group_key)")}
-                from planned join pooled
-                    on asked_lane = planned.lane and pooled.group_key = planned.group_key
-                where {SEND}
-                order by planned.lane, request_lane, request_key, planned.group_key, row_id
+                select row_id, email, operation, patch, coalesce(body, patch) as body,
+                    if(is_pooled and lane = 'upsert', 'upsert_pooled', lane) as request_lane,
+                    if(is_pooled, '', group_key) as request_key, tags_add, tags_remove,
+                    payload_hash, attempt_count, must_exist
+                from planned join portion using (lane, group_key) where {SEND} {order}
                 """,
-                [_SMALLEST_GROUP],
-            )
-            return
-        lanes = self._connection.cursor().execute(
-            f"select distinct lane from planned where {SEND} order by lane"
-        )
-        for (lane,) in lanes.fetchall():  # in the order of the table: nothing to sort
-            yield from self._fetch(
-                f"select {_ROW.format(lane='lane', key='group_key')} from planned "
-                f"where {SEND} and lane = ?",
-                [lane],
+                groups,
             )
 
-    def _fetch(self, query: str, parameters: Sequence[Any]) -> Iterator[PlannedRow]:
-        found = self._connection.cursor().sql(query, params=parameters)
+    def _portions(self) -> Iterator[pa.Table]:
+        """Groups in the order in which they are sent, some together: those that fit into memory.
+
+        Columns `lane, group_key, place, is_pooled`.
+        """
+        found = self._connection.cursor().sql(
+            f"""
+            with grouped as (
+                select lane, group_key, count(*) as people
+                from planned where {SEND} group by all
+            ),
+            pooled as (
+                select *, people < {_SMALLEST_GROUP}
+                    and count(*) filter (people < {_SMALLEST_GROUP}) over (partition by lane) > 1
+                    as is_pooled
+                from grouped
+            )
+            select lane, group_key, is_pooled, people,
+                row_number() over (order by lane, is_pooled, group_key) as place
+            from pooled order by place
+            """
+        )
+        groups = _table(found)
+        begin = rows = 0
+        sizes = [int(people or 0) for people in groups.column("people").to_pylist()]
+        for place, people in enumerate(sizes):
+            if place > begin and rows + people > _PORTION_ROWS:
+                yield groups.slice(begin, place - begin)
+                begin, rows = place, 0
+            rows += people
+        if groups.num_rows:
+            yield groups.slice(begin)
+
+    def _fetch(self, query: str, portion: pa.Table) -> Iterator[PlannedRow]:
+        cursor = self._connection.cursor()
+        cursor.register("portion", portion)
+        found = cursor.sql(query)
         for chunk in found.to_arrow_reader(_FETCH_ROWS) or ():  # None only by the stubs
             columns = [column.to_pylist() for column in chunk.columns]
             for place in _TAG_LISTS:

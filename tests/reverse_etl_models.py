@@ -211,7 +211,8 @@ class ModelVendor:
     @property
     def lanes(self) -> Mapping[str, LaneLimits]:
         limits = LaneLimits(self.rows_per_batch, 1_000_000)
-        lanes = ("bulk", "single", "patch", "upsert", "upsert_pooled", "upsert_again", "upsert_anew")
+        lanes = ("bulk", "single", "patch", "upsert")
+        lanes += ("upsert_pooled", "upsert_again", "upsert_anew")
         return dict.fromkeys(lanes, limits)
 
     def row_bytes(self, row: PlannedRow) -> int:
