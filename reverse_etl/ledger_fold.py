@@ -126,7 +126,9 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
                 when s.state = 'accepted' then s.payload_hash
                 when s.state = 'unknown' then null
                 else profiles.payload_hash end,
-            accepted = case when s.applied is null then profiles.accepted
+            accepted = case
+                when s.reason_code = 'never_created' then '{}'  -- the vendor holds nobody
+                when s.applied is null then profiles.accepted
                 else cast(json_merge_patch(profiles.accepted, s.applied) as varchar) end,
             job_id = coalesce(s.job_id, case when s.was_sent then null else profiles.job_id end),
             run_id = s.run_id,
@@ -150,7 +152,8 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             case when s.state = 'unknown' then 'aborted' else s.state end,
             s.reason_code, s.operation,
             case when s.state = 'accepted' then s.payload_hash end,
-            case when s.applied like '%:null%'  -- else merging changes nothing, and costs
+            case when s.reason_code = 'never_created' then '{}'
+                when s.applied like '%:null%'  -- else merging changes nothing, and costs
                 then cast(json_merge_patch('{}', s.applied) as varchar)
                 else coalesce(s.applied, '{}') end as accepted,
             accepted <> '{}',

@@ -370,6 +370,8 @@ def test_a_person_who_may_not_be_created_is_not_created_by_the_repair_of_a_lost_
     result = run(publish(tmp_path / "p.duckdb", rows), ledger, vendor.destination(), "second")
     assert_tied(result)
     assert vendor.held() == {}
+    with ledger.open() as db:
+        assert db.execute("select accepted, is_holding from profiles").fetchall() == [("{}", False)]
     again = run(tmp_path / "p.duckdb", ledger, vendor.destination(), "third")
     assert again.total("planned") == 0
 
