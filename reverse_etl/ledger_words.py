@@ -24,9 +24,8 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "operation": "add (nothing of ours was there), change, or clear (only values ended).",
             "started_at": "Start of the sync by the product's clock (UTC).",
             "finished_at": "Its end (UTC); none while it runs.",
-            "status": "running, succeeded, unfinished (the vendor still works on a job), held (a guard "
-            "objected, nothing was sent), aborted "
-            "(stopped early) or failed.",
+            "status": "running, succeeded, unfinished (the vendor still works on a job), held (a "
+            "guard objected, nothing was sent), aborted (stopped early) or failed.",
             "planned_count": "Rows that differed from what the vendor had accepted.",
             "attempted_count": "Of these: sent.",
             "accepted_count": "Of these: accepted by the vendor.",
