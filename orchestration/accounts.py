@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from orchestration.settings import Settings
-from reverse_etl.destinations import klaviyo, klaviyo_revision, rule
+from reverse_etl.destinations import klaviyo, klaviyo_revision, rule, rule_account
 from reverse_etl.destinations.base import Destination
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from vendor_http import ApiClient, ConfigurationError
@@ -43,7 +43,7 @@ def connect(name: str, settings: Settings) -> tuple[ApiClient, Destination] | No
         return client, klaviyo.KlaviyoProfiles(client)
     if name == "rule" and settings.rule_api_key is not None:
         watch = AnswerWatch()
-        client = rule.client(
+        client = rule_account.client(
             settings.rule_api_key.get_secret_value(), watch, settings.rule_base_url
         )
         return client, rule.RuleSubscribers(client, watch)

@@ -8,7 +8,7 @@ from orchestration.activate import DeclaredSync, specification
 from orchestration.home import Home, claim
 from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
-from reverse_etl.destinations import rule
+from reverse_etl.destinations import rule_account
 from reverse_etl.destinations.klaviyo_read import KlaviyoReader
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.destinations.rule_read import READ_LIMITS, RuleReader
@@ -72,7 +72,7 @@ def connect_reader(name: str, settings: Settings) -> tuple[ApiClient, Reader] | 
     if name == "rule" and settings.rule_api_key is not None:
         watch = AnswerWatch()
         # A client of its own: a long read-back leaves half of the account's budget to a sync.
-        client = rule.client(
+        client = rule_account.client(
             settings.rule_api_key.get_secret_value(), watch, settings.rule_base_url, READ_LIMITS
         )
         return client, RuleReader(client, watch)

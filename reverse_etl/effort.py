@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.destinations import klaviyo, rule, rule_account
 from reverse_etl.planned import LaneSize, Plan
 from vendor_http import RateLimit
 
@@ -49,7 +49,7 @@ def _rule(lanes: Sequence[LaneSize]) -> tuple[int, float]:
     upserts = sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.group_rows if rows)
     upserts += sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.tag_rows)
     requests = upserts + sum(lane.removed_tags for lane in lanes)
-    return requests, _seconds(requests, rule.LIMITS["default"])
+    return requests, _seconds(requests, rule_account.LIMITS["default"])
 
 
 def _seconds(requests: int, windows: Iterable[RateLimit]) -> float:

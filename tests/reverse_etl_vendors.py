@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.destinations import klaviyo, rule_account
 from reverse_etl.destinations.base import Destination
 from reverse_etl.destinations.klaviyo import KlaviyoProfiles
 from reverse_etl.destinations.rule import RuleSubscribers
@@ -36,7 +36,7 @@ class Vendor:
             self.open_clients.append(api)
             return KlaviyoProfiles(api, **options)
         watch = AnswerWatch()
-        api = rule.client(
+        api = rule_account.client(
             self.environment["RULE_API_KEY"],
             watch,
             self.environment["RULE_BASE_URL"],

@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.activate import population
 from reverse_etl import engine
-from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.destinations import klaviyo, rule, rule_account
 from reverse_etl.destinations.base import Destination
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.ledger import Ledger
@@ -50,7 +50,7 @@ def connect(name: str, base_url: str) -> tuple[ApiClient, Destination]:
         api = klaviyo.client("key", f"{base_url}/klaviyo")
         return api, klaviyo.KlaviyoProfiles(api)
     watch = AnswerWatch()
-    api = rule.client("key", watch, f"{base_url}/rule")
+    api = rule_account.client("key", watch, f"{base_url}/rule")
     return api, rule.RuleSubscribers(api, watch)
 
 

@@ -31,6 +31,7 @@ from reverse_etl.destinations.base import (
     Settled,
     Submitted,
 )
+from reverse_etl.destinations.rule_account import LONGEST_PAUSE_SECONDS
 from reverse_etl.destinations.rule_answers import is_object, refused, suppressed_in
 from reverse_etl.destinations.rule_bodies import (
     in_parts,
@@ -39,8 +40,7 @@ from reverse_etl.destinations.rule_bodies import (
     upsert_json,
     writes,
 )
-from reverse_etl.destinations.rule_groups import SUBSCRIBERS as SUBSCRIBERS
-from reverse_etl.destinations.rule_groups import erase_group, find_subscriber
+from reverse_etl.destinations.rule_groups import SUBSCRIBERS, erase_group, find_subscriber
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.destinations.rule_tags import TagWrites
 from reverse_etl.destinations.rule_types import FieldTypes
@@ -48,12 +48,10 @@ from reverse_etl.planned import PlannedRow
 from vendor_http import (
     ApiClient,
     ConfigurationError,
-    RateLimit,
     RequestRefusedError,
     VendorUnavailableError,
 )
 
-BASE_URL = "https://app.rule.io"
 # `POST /v2/subscribers` answers 413 above this (SDK docs/bulk-create-subscribers.md).
 BULK_ROWS = 1_000
 # No limit in bytes is published; 1,000 people with all fields make a few megabytes.
@@ -66,50 +64,13 @@ POOLED_CALLS = 5
 REMOVAL_THREADS = 4
 # Two single requests each before they share an upsert: few, so that a crash repeats few.
 ANEW_ROWS = 100
-# A 429 asks for up to ten minutes. Longer than this a run does not wait: the rest is `aborted`, and
-# the next run goes on there.
-LONGEST_PAUSE_SECONDS = 120.0
-# 2,000 requests per ten minutes and account (SDK, observed header `RequestsCount-Allowed`), shared
-# with everybody who uses the account: a little is left to them.
-LIMITS: Mapping[str, Sequence[RateLimit]] = {"default": (RateLimit(1_980, 600),)}
-
-
-def client(
-    api_key: str,
-    watch: AnswerWatch,
-    base_url: str = BASE_URL,
-    limits: Mapping[str, Sequence[RateLimit]] = LIMITS,
-    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
-    max_attempts: int = 4,
-) -> ApiClient:
-    """A client of one Rule account; the key travels in the header, never in the address.
-
-    Args:
-        api_key: made under Settings -> Developer.
-        watch: sees every answer; give the same one to `RuleSubscribers`.
-        base_url: without `/api`.
-        limits: requests per window.
-        longest_pause_seconds: a 429 that asks for more ends the run.
-        max_attempts: tries per request; few, for failures count towards the error share.
-    """
-    return ApiClient(
-        vendor="Rule",
-        base_url=base_url,
-        headers={"authorization": f"Bearer {api_key}", "accept": "application/json"},
-        key_variables=["RULE_API_KEY"],
-        limits=limits,
-        max_attempts=max_attempts,
-        pause_seconds=watch,
-        longest_pause_seconds=longest_pause_seconds,
-        base_url_variable="RULE_BASE_URL",
-    )
 
 
 class RuleSubscribers:
     """Subscribers of one account as a destination.
 
     Args:
-        api: see `client`.
+        api: see `rule_account.client`.
         watch: the one that the client was made with.
         bulk_rows: largest upsert.
         longest_pause_seconds: as given to the client.

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reverse_etl.destinations.base import DeliveryStoppedError
-from reverse_etl.destinations.rule import SUBSCRIBERS
+from reverse_etl.destinations.rule_groups import SUBSCRIBERS
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.plan_sql import TAG_PREFIX
 from reverse_etl.read_back import Estimate, Shown
@@ -28,7 +28,7 @@ class RuleReader:
     """Subscribers of one account as they are now.
 
     Args:
-        api: signed-in client, see `rule.client`; give it `READ_LIMITS`.
+        api: signed-in client, see `rule_account.client`; give it `READ_LIMITS`.
         watch: the one that the client was made with.
     """
 

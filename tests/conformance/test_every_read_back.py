@@ -8,7 +8,7 @@ import pytest
 from reverse_etl_models import NOW, member, publish, run, spec, wanted
 from reverse_etl_vendors import NAMES, POST, Vendor
 
-from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.destinations import klaviyo, rule_account
 from reverse_etl.destinations.klaviyo_read import KlaviyoReader
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.destinations.rule_read import RuleReader
@@ -75,7 +75,7 @@ def reader(vendor: Vendor, key: str | None = None, **options: Any) -> Reader:
         vendor.open_clients.append(api)
         return KlaviyoReader(api, **options)
     watch = AnswerWatch()
-    api = rule.client(
+    api = rule_account.client(
         key or vendor.environment["RULE_API_KEY"], watch, vendor.environment["RULE_BASE_URL"]
     )
     vendor.open_clients.append(api)
