@@ -13,11 +13,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from reverse_etl import ledger_runs
 from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA
 from reverse_etl.ledger_export import PROFILES_WITH_PAYLOAD, write_exports
 from reverse_etl.ledger_file import LedgerBusyError, LedgerFile, Scope, utc
 from reverse_etl.ledger_fold import CLOSE_BROKEN_RUNS, OpenJob, fold_settled, open_jobs
-from reverse_etl.results import OPERATIONS, OperationCounts
+from reverse_etl.results import OperationCounts
 
 __all__ = ["Ledger", "LedgerBusyError", "OpenJob", "Scope"]
 
@@ -34,16 +35,7 @@ class Ledger(LedgerFile):
     ) -> None:
         """One row per operation, status `running`. Repeating a run id replaces its rows."""
         with self.open() as db:
-            db.execute(
-                "delete from runs where run_id = ? and destination = ? and object = ?",
-                [run_id, scope.destination, scope.object_name],
-            )
-            for operation in OPERATIONS:
-                planned = counts[operation].planned
-                db.execute(
-                    "insert into runs values (?, ?, ?, ?, ?, null, 'running', ?, 0, 0, 0, 0, 0)",
-                    [run_id, scope.destination, scope.object_name, operation, utc(now), planned],
-                )
+            ledger_runs.start(db, scope, run_id, now, counts)
 
     def finish_run(
         self,
@@ -55,21 +47,7 @@ class Ledger(LedgerFile):
     ) -> None:
         """Write the final counters, then fold what was delivered into the latest state."""
         with self.open() as db:
-            for operation in OPERATIONS:
-                count = counts[operation]
-                db.execute(
-                    """
-                    update runs set
-                        finished_at = ?, status = ?, attempted_count = ?, accepted_count = ?,
-                        rejected_count = ?, invalid_count = ?, aborted_count = ?
-                    where run_id = ? and destination = ? and object = ? and operation = ?
-                    """,
-                    [
-                        utc(now), status, count.attempted, count.accepted,
-                        count.rejected, count.invalid, count.aborted,
-                        run_id, scope.destination, scope.object_name, operation,
-                    ],
-                )  # fmt: skip
+            ledger_runs.finish(db, scope, run_id, now, status, counts)
             fold_settled(db, scope)
 
     def record_sent(self, scope: Scope, run_id: str, now: datetime, rows: pa.Table) -> None:
@@ -214,31 +192,8 @@ class Ledger(LedgerFile):
 
     def add_to_run(self, scope: Scope, counted: Mapping[tuple[str, str, str], int]) -> None:
         """Late answers belong to the run that asked: add them to its counters."""
-        column = {
-            "accepted": "accepted_count",
-            "rejected": "rejected_count",
-            "aborted": "aborted_count",
-            "unknown": "aborted_count",
-        }
         with self.open() as db:
-            for (run_id, operation, state), count in counted.items():
-                db.execute(
-                    f"""
-                    update runs set {column[state]} = {column[state]} + ?
-                    where run_id = ? and operation = ? and destination = ? and object = ?
-                    """,
-                    [count, run_id, operation, scope.destination, scope.object_name],
-                )
-            db.execute(
-                """
-                update runs set status = 'succeeded' where status = 'unfinished'
-                    and destination = ? and object = ? and run_id not in (
-                        select run_id from deliveries where state = 'sent'
-                            and destination = ? and object = ?
-                    )
-                """,
-                [scope.destination, scope.object_name] * 2,
-            )
+            ledger_runs.add_late(db, scope, counted)
 
     def fold(self, scope: Scope, now: datetime) -> list[OpenJob]:
         """Make `profiles` current: settled deliveries, and what a crash left without an answer.
