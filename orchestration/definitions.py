@@ -18,6 +18,7 @@ from orchestration.assets.checks import (
 )
 from orchestration.assets.dbt_models import build_assets, delivery_specs
 from orchestration.assets.extraction import extraction_assets
+from orchestration.assets.inbox import inbox_assets, inbox_job, inbox_sensor
 from orchestration.assets.publication import publication_asset
 from orchestration.assets.syncs import sync_assets
 from orchestration.context import LoyaltyResource
@@ -40,8 +41,9 @@ def defs() -> dg.Definitions:
         _refresh(check_keys()),
         dg.Definitions(
             asset_checks=read_back_checks(),
-            jobs=[read_back_job(executor())],
+            jobs=[read_back_job(executor()), inbox_job(executor())],
             schedules=[read_back_schedule()],
+            sensors=[inbox_sensor()],
         ),
     )
 
@@ -54,6 +56,7 @@ def _refresh(beside: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *(extraction_assets(program) for program in programs()),
+            inbox_assets(),
             *delivery_specs(manifest),
             models,
             publication_asset(sorted(models.keys)),

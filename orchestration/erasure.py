@@ -5,8 +5,8 @@ Owns the order, which makes a crash at any moment harmless; the same command aga
     vendors      cleared first: if one cannot be reached, nothing here has changed
     note, stone  whom it is about (readable by this user only) and the tombstone, so that from now
                  on no extraction brings the person back
-    places       extraction's files, warehouse, audited tables, ledger, published file, simulations;
-                 each file is replaced whole, so the person is in it or is not
+    places       extraction's files, webhooks, warehouse, audited tables, ledger, published file,
+                 simulations; each file is replaced whole, so the person is in it or is not
     search       every database under the home; the note goes only when nothing was found
 
 Runs under the run's lock, each programme's extraction lock, each destination's ledger lock and the
@@ -31,6 +31,7 @@ from orchestration.erasure_identity import identify, write_note
 from orchestration.erasure_tables import Person
 from orchestration.erasure_vendors import AtVendor, clear_at_vendors
 from orchestration.home import Home
+from orchestration.inbox import erase_from_inbox, exclusive_inbox
 from orchestration.programs import programs
 from orchestration.publish import STORAGE_VERSION, publish_deliveries
 from orchestration.settings import Settings
@@ -135,6 +136,7 @@ def _alone(home: Home, ledger: Ledger, say: Say) -> Iterator[None]:
         for program in programs():
             lock, what = f"extract_{program.name}", f"{program.name}'s extraction"
             stack.enter_context(exclusive(home, lock, what, _WAIT_SECONDS, say))
+            stack.enter_context(exclusive_inbox(home, program, say))
         yield
 
 
@@ -147,6 +149,12 @@ def _from_unloaded(home: Home, _person: Person) -> Mapping[str, int]:
         erased = tombstones.erased(program.name)
         if erased is not None:
             gone[program.name] = erase_unloaded(home, program, tables[program.source], erased)
+    return {name: count for name, count in gone.items() if count}
+
+
+def _from_inboxes(home: Home, person: Person) -> Mapping[str, int]:
+    """Webhooks as they came, waiting and loaded."""
+    gone = {each.name: erase_from_inbox(home, each, person.emails) for each in programs()}
     return {name: count for name, count in gone.items() if count}
 
 
@@ -165,9 +173,10 @@ def _from_simulations(home: Home, person: Person) -> Mapping[str, int]:
     return {name: count for name, count in gone.items() if count}
 
 
-# In this order; a place that joins (an inbox of webhooks, say) is a row here.
+# In this order; a place that joins is a row here.
 _PLACES: Mapping[str, Callable[[Home, Person], Mapping[str, int]]] = {
     "what was extracted and not loaded": _from_unloaded,
+    "webhooks": _from_inboxes,
     "warehouse": lambda home, person: _from_file(home.warehouse, person),
     "audited and published tables": lambda home, person: _from_file(
         home.audited, person, STORAGE_VERSION

@@ -20,9 +20,14 @@ import pyarrow as pa
 from dlt_sources import smile, yotpo
 from dlt_sources.declarations import QUARANTINE, Table
 from dlt_sources.erased import mentions, normalised, without_mentions
+from dlt_sources.inbox.tables import NAME as WEBHOOKS
+from dlt_sources.inbox.tables import SMILE_EVENTS, YOTPO_EVENTS
 
 _OWNERS = ("member_id", "customer_id", "email_key")
-_RAW: Mapping[str, Mapping[str, Table]] = {"raw_smile": smile.TABLES, "raw_yotpo": yotpo.TABLES}
+_RAW: Mapping[str, Mapping[str, Table]] = {
+    "raw_smile": {**smile.TABLES, WEBHOOKS: SMILE_EVENTS},
+    "raw_yotpo": {**yotpo.TABLES, WEBHOOKS: YOTPO_EVENTS},
+}
 _STAGING_SUFFIX = "_staging"  # dlt's copy of the last load
 
 

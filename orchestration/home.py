@@ -52,6 +52,10 @@ class Home:
         """What a programme's extraction has read and not loaded yet."""
         return self.root / "spool" / program
 
+    def inbox(self, source: str) -> Path:
+        """A vendor's webhooks as they came: waiting, loaded, malformed."""
+        return self.root / "inbox" / source
+
     @property
     def dbt(self) -> Path:
         """dbt's target and logs."""

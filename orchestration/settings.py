@@ -71,6 +71,20 @@ class Settings(BaseSettings):
     smile_requests_per_second: int = _setting(
         "SMILE_REQUESTS_PER_SECOND", 10, "Smile's limit per token; Enterprise may have more", ge=1
     )
+    smile_webhook_secret: SecretStr | None = _setting(
+        "SMILE_WEBHOOK_SECRET",
+        None,
+        "client secret of the Smile app whose webhooks are received; it signs them",
+    )
+    smile_webhook_old_secret: SecretStr | None = _setting(
+        "SMILE_WEBHOOK_OLD_SECRET", None, "the secret before, accepted too while it is rotated"
+    )
+    smile_webhook_header: str | None = _setting(
+        "SMILE_WEBHOOK_HEADER",
+        None,
+        "header that carries Smile's signature, hexadecimal or base64. Smile does not document its "
+        "name: look at a delivery, or ask Smile; without it no webhook of Smile is taken",
+    )
     yotpo_guid: SecretStr | None = _setting("YOTPO_GUID", None, "Yotpo Loyalty GUID")
     yotpo_api_key: SecretStr | None = _setting("YOTPO_API_KEY", None, "Yotpo Loyalty API key")
     yotpo_base_url: str = _setting(
@@ -94,7 +108,15 @@ class Settings(BaseSettings):
     yotpo_webhook_secret: SecretStr | None = _setting(
         "YOTPO_WEBHOOK_SECRET",
         None,
-        "secret that Yotpo's webhooks must carry; reserved, no receiver yet",
+        "secret that Yotpo's webhooks must carry (its Webhook Authentication); unset = none is "
+        "taken",
+    )
+    yotpo_webhook_header: str = _setting(
+        "YOTPO_WEBHOOK_HEADER",
+        "Authorization",
+        "where that secret stands: a header, or ?name for a parameter of the query. Yotpo does not "
+        "document it; a Bearer before the secret is tolerated",
+        min_length=2,
     )
     klaviyo_api_key: SecretStr | None = _setting(
         "KLAVIYO_API_KEY",
@@ -140,6 +162,22 @@ class Settings(BaseSettings):
         "RULE_EVENTS",
         False,
         "on: event tags may start automations in Rule; reserved, no events are sent yet",
+    )
+    webhook_bytes: int = _setting(
+        "LOYALTY_WEBHOOK_BYTES", 1_048_576, "longest webhook that is taken, in bytes", ge=1024
+    )
+    webhook_repeat_hours: float = _setting(
+        "LOYALTY_WEBHOOK_REPEAT_HOURS",
+        24,
+        "the same webhook within so many hours is a repetition and is stored once; Yotpo's bodies "
+        "carry neither id nor time, so later it may be another event",
+        ge=0,
+    )
+    inbox_days: int = _setting(
+        "LOYALTY_INBOX_DAYS",
+        30,
+        "webhooks are kept as they came so many days after they were loaded",
+        ge=1,
     )
     home: Path = _setting("LOYALTY_HOME", Path(".loyalty"), "folder of all state")
     key_passphrase: SecretStr | None = _setting(

@@ -71,7 +71,7 @@ def extraction_assets(program: Program) -> dg.AssetsDefinition:
             + (f" Documented at {table.evidence}" if table.evidence else ""),
             metadata={
                 "dagster/table_name": f"{program.dataset}.{table.name}",
-                "dagster/column_schema": _columns(table),
+                "dagster/column_schema": column_schema(table),
             },
         )
         for table in tables(program)
@@ -156,7 +156,7 @@ def _figures(done: Extracted, table: str) -> dict[str, Any]:
     return figures
 
 
-def _columns(table: Table) -> dg.TableSchema:
+def column_schema(table: Table) -> dg.TableSchema:
     """What the table is declared to hold; fields a vendor adds become columns beside these."""
     return dg.TableSchema(
         columns=[

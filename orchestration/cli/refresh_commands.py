@@ -50,9 +50,9 @@ def extract(
     wanted = known(sources, ("smile", "yotpo"))
 
     def selection() -> "Sequence[AssetKey]":
-        from orchestration.assets.extraction import keys
+        from orchestration.assets import extraction, inbox
 
-        return keys(wanted)
+        return [*extraction.keys(wanted), *inbox.keys(wanted)]
 
     how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
     start_run(selection, extraction=how)

@@ -20,6 +20,7 @@ from rich.table import Column
 STEP_TITLES = {
     "extract_smile": "Extract Smile.io",
     "extract_yotpo": "Extract Yotpo",
+    "load_inbox": "Load webhooks",
     "build_models": "Build and test",
     "published__loyalty": "Publish",
     "klaviyo__profiles": "Sync Klaviyo",

@@ -37,6 +37,11 @@ _QUARANTINE = {
     **_columns("record_id column_name reason"),
     "payload": "json",
 }
+_WEBHOOK = {
+    **_columns("delivery_id topic name email event_header segment"),
+    **_moments("received_at", "occurred_at"),
+    "payload": "json",
+}
 _YOTPO_CUSTOMER = {
     **_columns("email_key email first_name last_name phone_number"),
     "points_balance": INTEGER,
@@ -114,6 +119,7 @@ RAW_TABLES: dict[str, dict[str, dict[str, str]]] = {
         "points_settings": _columns("id points_label__one points_label__other"),
         "extracts": _EXTRACTS,
         "quarantine": _QUARANTINE,
+        "webhook_events": {**_WEBHOOK, "customer_id": TEXT},
     },
     "raw_yotpo": {
         "customers": {**_YOTPO_CUSTOMER, "record_hash": TEXT},
@@ -182,6 +188,7 @@ RAW_TABLES: dict[str, dict[str, dict[str, str]]] = {
         },
         "extracts": _EXTRACTS,
         "quarantine": _QUARANTINE,
+        "webhook_events": {**_WEBHOOK, **_columns("customer_email friend_email")},
     },
 }
 

@@ -105,7 +105,7 @@ def upstream(graph: AssetGraph, key: dg.AssetKey) -> set[tuple[str, ...]]:
 def test_definitions_load_without_keys_and_without_a_network(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("refresh_loyalty_job")
     assert {node.name for node in job.nodes} == {
-        *("extract_smile", "extract_yotpo", "build_models", "published__loyalty"),
+        *("extract_smile", "extract_yotpo", "load_inbox", "build_models", "published__loyalty"),
         *(sync.step for sync in SYNCS),
     }
 
@@ -135,6 +135,20 @@ def test_read_backs_have_a_job_of_their_own_and_no_sync_waits_for_them(
         key = dg.AssetKey([sync.destination, sync.object_name])
         part = refresh_loyalty_job().get_subset(asset_selection={key})
         assert {node.name for node in part.nodes} == {sync.step}
+
+
+def test_webhooks_are_loaded_by_a_job_of_their_own_that_a_sensor_starts(
+    definitions: dg.Definitions,
+) -> None:
+    job = definitions.resolve_job_def("load_inbox_job")
+    assert {node.name for node in job.nodes} == {"load_inbox"}
+    sensor = definitions.resolve_sensor_def("webhook_inbox_sensor")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    assert sensor.minimum_interval_seconds <= 30
+    context = dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral())
+    outcome = sensor.evaluate_tick(context)
+    assert not outcome.run_requests, "an empty inbox starts nothing"
+    assert outcome.skip_message == "no webhooks wait"
 
 
 def test_every_raw_table_reaches_klaviyo_or_says_why_not(graph: AssetGraph) -> None:
