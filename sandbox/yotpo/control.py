@@ -4,6 +4,10 @@
     POST   /_sandbox/yotpo/customers/{email}   {"first_name": "Ada"}
     DELETE /_sandbox/yotpo/customers/{email}
     PATCH|DELETE /_sandbox/yotpo/{redemption_options|campaigns}/{id}
+    POST   /_sandbox/yotpo/webhooks            {"url": "http://127.0.0.1:8770/webhooks/yotpo",
+                                                "secret": "…", "header": "Authorization",
+                                                "topics": ["loyalty/opt_in"], "email": "…",
+                                                "serial": 1}; only `url` and `secret` must be
 
 A changed balance becomes a history item, so that the history still ties.
 """
@@ -19,8 +23,12 @@ from sandbox.core.errors import SandboxError
 from sandbox.shop.yotpo_catalogue import TIERS
 from sandbox.shop.yotpo_programme import YotpoProgramme
 from sandbox.shop.yotpo_records import Member
+from sandbox.yotpo.webhook_parts import Occasion
+from sandbox.yotpo.webhook_posts import post
+from sandbox.yotpo.webhooks import TOPICS
 
 _TEXTS = (str, type(None))
+_WEBHOOKS = {"url", "secret", "header", "topics", "email", "serial"}
 FIELDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "email": ("email", (str,)),
     "first_name": ("first_name", _TEXTS),
@@ -53,6 +61,7 @@ class YotpoControl:
             Route("GET", "/customers/{key}", self._show),
             Route("PATCH", "/customers/{key}", self._change),
             Route("DELETE", "/customers/{key}", self._remove),
+            Route("POST", "/webhooks", self._post_webhooks),
             Route("PATCH", "/{catalogue}/{id}", self._change_catalogue),
             Route("DELETE", "/{catalogue}/{id}", self._remove_catalogue),
         )
@@ -122,6 +131,37 @@ class YotpoControl:
         member = self._find(call)
         self._programme.remove(member)
         return json_reply({"email": member.email})
+
+    def _post_webhooks(self, call: Call) -> Reply:
+        """Post documented webhooks; without `email` of somebody who earned and redeemed."""
+        order = call.json()
+        if not isinstance(order, dict) or not {"url", "secret"} <= set(order) <= _WEBHOOKS:
+            raise SandboxError(f"Webhooks take {', '.join(sorted(_WEBHOOKS))}.")
+        member = self._programme.find(order.get("email", "")) or self._busy()
+        if order.get("email") and member.key != order["email"].strip().lower():
+            raise SandboxError("Yotpo has no customer with this e-mail.", 404)
+        friend = next(each for each in self._programme.members.values() if each is not member)
+        sent = post(
+            order["url"],
+            order.get("header", "Authorization"),
+            order["secret"],
+            order.get("topics", list(TOPICS)),
+            Occasion(self._programme, member, friend, int(order.get("serial", 0))),
+        )
+        return json_reply({"sent": sent})
+
+    def _busy(self) -> Member:
+        """The first member who earned and redeemed; the first one of all where nobody did."""
+        members = list(self._programme.members.values())
+        names = {option["name"] for option in self._programme.options}
+        busy = (
+            member
+            for member in members
+            if member.opt_in
+            and any(item.action in names for item in member.history)
+            and any(item.counts and item.points > 0 for item in member.history)
+        )
+        return next(busy, members[0])
 
     def _catalogue(self, call: Call) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         programme = self._programme
