@@ -1,0 +1,1 @@
+"""How quickly the webhook receiver answers, and how many deliveries it takes."""
