@@ -90,9 +90,8 @@ order by name"""
             f"cast(null as {self.types[p.column]}) as p{i}"
             for i, p in enumerate(self.spec.properties)
         ]
-        tags = "cast([] as varchar[])"
-        if self.spec.tags_column:
-            tags = _clean_tags(_name(self.spec.tags_column))
+        none = "cast([] as varchar[])"
+        tags = _name(self.spec.tags_column) if self.spec.tags_column else none
         fresh = "not exists (select 1 from settled where settled.email = desired.email"
         fresh += " and settled.payload_hash = desired.payload_hash)"
         if has_duplicates:
@@ -106,7 +105,7 @@ with desired as (
         {self._key()} as email,
         coalesce({_name(CREATE_COLUMN)}, false) as may_create,
         {", ".join(columns)},
-        {tags} as tags,
+        {tags} as listed,
         {self._hash()} as payload_hash
     from published.{self.spec.relation}
 ),
@@ -119,7 +118,7 @@ gone as (
         email,
         false as may_create,
         {", ".join(empty)},
-        cast([] as varchar[]) as tags,
+        {none} as listed,
         cast(null as varchar) as payload_hash
     from ledger.profiles
     where {self._mine} and is_holding and not exists (
@@ -131,7 +130,8 @@ both_sides as (
     union all
     select * from gone
 )
-select * from both_sides where email is null or ({wanted})"""
+select * exclude (listed), {_clean_tags("listed")} as tags
+from both_sides where email is null or ({wanted})"""
 
     def differences(self, orphans: Sequence[str]) -> str:
         """What is wanted (v), what is held (h), which tags move and which orphans are held."""
@@ -273,7 +273,8 @@ from patched"""
         declared = [f"{item.name}={item.kind}" for item in compared]
         parts = [literal(";".join(declared)), *(_name(item.column) for item in compared)]
         if self.spec.tags_column:
-            parts.append(_clean_tags(_name(self.spec.tags_column)))
+            # As listed: another order makes a candidate, which is then found equal by value.
+            parts.append(_name(self.spec.tags_column))
         return f"to_hex(hash({', '.join(parts)}))"
 
 
