@@ -89,7 +89,7 @@ def in_words(program: Program, done: LoadedInbox) -> str:
     if done.left_out:
         text += f"; {done.left_out:,} of erased people left out"
     if done.damaged:
-        text += f"; {done.damaged:,} lines were damaged on the disk and are lost"
+        text += f"; lost because the disk damaged their lines: {done.damaged:,}"
     if done.quarantined:
         text += f"; values that did not fit: {done.quarantined:,}, in {program.dataset}.quarantine"
     return text
