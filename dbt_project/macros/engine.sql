@@ -253,3 +253,43 @@
 {% macro duckdb__row_hash(columns) -%}
     hash({{ columns | join(', ') }})
 {%- endmacro %}
+
+{#- A timestamp as the vendors write it in JSON, such as 2026-11-21T06:00:00.000Z. -#}
+{% macro iso_millisecond_text(column) -%}
+    {{ adapter.dispatch('iso_millisecond_text', 'loyalty')(column) }}
+{%- endmacro %}
+{% macro duckdb__iso_millisecond_text(column) -%}
+    strftime({{ column }}, '%Y-%m-%dT%H:%M:%S.%gZ')
+{%- endmacro %}
+
+{#- Whole seconds since 1970 of a timestamp. -#}
+{% macro epoch_second(column) -%}
+    {{ adapter.dispatch('epoch_second', 'loyalty')(column) }}
+{%- endmacro %}
+{% macro duckdb__epoch_second(column) -%}
+    ((epoch_us({{ column }})) // 1000000)
+{%- endmacro %}
+
+{#- A text as JSON value: a number where it is a whole one, else a text. -#}
+{% macro json_number_or_text(column) -%}
+    {{ adapter.dispatch('json_number_or_text', 'loyalty')(column) }}
+{%- endmacro %}
+{% macro duckdb__json_number_or_text(column) -%}
+    coalesce(to_json(try_cast({{ column }} as bigint)), to_json({{ column }}))
+{%- endmacro %}
+
+{#- A JSON object without the members that are null, on every level. -#}
+{% macro json_without_nulls(object) -%}
+    {{ adapter.dispatch('json_without_nulls', 'loyalty')(object) }}
+{%- endmacro %}
+{% macro duckdb__json_without_nulls(object) -%}
+    json_merge_patch('{}', {{ object }})
+{%- endmacro %}
+
+{#- Is a member of a JSON object there, and not null? -#}
+{% macro json_has(column, key) -%}
+    {{ adapter.dispatch('json_has', 'loyalty')(column, key) }}
+{%- endmacro %}
+{% macro duckdb__json_has(column, key) -%}
+    coalesce(json_type({{ column }}, '$.{{ key }}'), 'NULL') <> 'NULL'
+{%- endmacro %}

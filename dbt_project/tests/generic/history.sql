@@ -44,3 +44,10 @@
         is distinct from changes.to_tier_id
         and not (members.tier_id is null and members.tier_name is not null)
 {% endtest %}
+
+{#- Rows of a time that the clock of the build has not reached, or of none. -#}
+{% test is_not_to_come(model, column) %}
+    select *
+    from {{ model }}
+    where not coalesce({{ column }} <= {{ loyalty_now() }}, false)
+{% endtest %}

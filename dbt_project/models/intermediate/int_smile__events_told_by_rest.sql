@@ -1,0 +1,203 @@
+{#-
+    What Smile's ledger and its list of coupons tell. The kinds of ledger texts are those of fct_points_transactions; it is
+    not read here, because the whole record of a movement is only in staging, and joining the two largest tables costs
+    more than classifying again.
+-#}
+{%- set first_at = dbt.dateadd('day', -var('event_history_days'), loyalty_now()) -%}
+
+with transactions as (
+    select * from {{ ref('stg_smile__points_transactions') }}
+    where created_at > {{ first_at }}
+),
+
+descriptions as (
+    select
+        description,
+        transaction_kind,
+        is_order_earn,
+        {{ birthday_text('description') }} as is_birthday
+    from {{ ref('int_loyalty__descriptions_classified') }}
+    where vendor = 'smile'
+),
+
+fulfillments as (
+    select * from {{ ref('stg_smile__reward_fulfillments') }}
+    where created_at > {{ first_at }}
+),
+
+members as (
+    select
+        program,
+        member_id,
+        email
+    from {{ ref('int_loyalty__members_unioned') }}
+    where vendor = 'smile'
+),
+
+products as (
+    select * from {{ ref('int_loyalty__redemptions_matched') }}
+),
+
+orders as (
+    select
+        transactions.program,
+        'points_earned_on_order' as event_type,
+        transactions.customer_id as member_id,
+        transactions.points_transaction_id as thing,
+        transactions.created_at as occurred_at,
+        {{ smile_transaction_json('transactions') }} as properties
+    from transactions
+    inner join descriptions on transactions.description = descriptions.description
+    where descriptions.is_order_earn and transactions.points_change > 0
+),
+
+redeemed as (
+    select
+        transactions.*,
+        {{ epoch_second('transactions.created_at') }} as created_second
+    from transactions
+    inner join descriptions on transactions.description = descriptions.description
+    where descriptions.transaction_kind = 'redeem' and transactions.points_change < 0
+),
+
+-- no field joins a redemption to its coupon: only one of each in the same second belong together
+lone_redemptions as (
+    select
+        program,
+        customer_id,
+        created_second,
+        min(points_transaction_id) as points_transaction_id
+    from redeemed
+    group by program, customer_id, created_second
+    having count(*) = 1
+),
+
+lone_fulfillments as (
+    select
+        program,
+        customer_id,
+        {{ epoch_second('created_at') }} as created_second,
+        min(reward_fulfillment_id) as reward_fulfillment_id
+    from fulfillments
+    group by program, customer_id, {{ epoch_second('created_at') }}
+    having count(*) = 1
+),
+
+pairs as (
+    select
+        lone_redemptions.program,
+        lone_redemptions.points_transaction_id,
+        {{ smile_fulfillment_json('fulfillments') }} as reward_fulfillment
+    from lone_redemptions
+    inner join lone_fulfillments
+        on
+            lone_redemptions.program = lone_fulfillments.program
+            and lone_redemptions.customer_id = lone_fulfillments.customer_id
+            and lone_redemptions.created_second = lone_fulfillments.created_second
+    inner join fulfillments
+        on
+            lone_fulfillments.program = fulfillments.program
+            and lone_fulfillments.reward_fulfillment_id = fulfillments.reward_fulfillment_id
+),
+
+-- the fields of a points purchase (https://dev.smile.io/api/resources/points-purchases/points-purchase-object)
+redemptions as (
+    select
+        redeemed.program,
+        'points_redeemed' as event_type,
+        redeemed.customer_id as member_id,
+        redeemed.points_transaction_id as thing,
+        redeemed.created_at as occurred_at,
+        {{ json_object_of({
+            'points_transaction_id': json_id('redeemed.points_transaction_id'),
+            'customer_id': json_id('redeemed.customer_id'),
+            'points_product_id': json_id('products.reward_id'),
+            'points_spent': '-redeemed.points_change',
+            'description': 'redeemed.description',
+            'reward_fulfillment': 'pairs.reward_fulfillment',
+            'created_at': iso_millisecond_text('redeemed.created_at'),
+            'updated_at': iso_millisecond_text('redeemed.updated_at'),
+        }) }} as properties
+    from redeemed
+    left join products
+        on
+            redeemed.program = products.program
+            and redeemed.description = products.description
+    left join pairs
+        on
+            redeemed.program = pairs.program
+            and redeemed.points_transaction_id = pairs.points_transaction_id
+),
+
+-- a birthday is rewarded once a year: with a coupon, with points, or with both
+birthday_gifts as (
+    select
+        program,
+        customer_id as member_id,
+        created_at as occurred_at,
+        0 as gift_order,
+        reward_fulfillment_id as gift_id,
+        {{ smile_fulfillment_json('fulfillments') }} as properties
+    from fulfillments
+    where {{ birthday_text('name') }}
+    union all
+    select
+        transactions.program,
+        transactions.customer_id as member_id,
+        transactions.created_at as occurred_at,
+        1 as gift_order,
+        transactions.points_transaction_id as gift_id,
+        {{ smile_transaction_json('transactions') }} as properties
+    from transactions
+    inner join descriptions on transactions.description = descriptions.description
+    where
+        descriptions.is_birthday
+        and descriptions.transaction_kind = 'earn'
+        and transactions.points_change > 0
+),
+
+birthdays as (
+    select
+        program,
+        'birthday_reward_issued' as event_type,
+        member_id,
+        cast(extract(year from occurred_at) as {{ dbt.type_string() }}) as thing,
+        occurred_at,
+        properties
+    from (
+        select
+            *,
+            row_number() over (
+                partition by program, member_id, extract(year from occurred_at)
+                order by gift_order, occurred_at, {{ id_order('gift_id') }}, gift_id
+            ) as gift_number
+        from birthday_gifts
+    ) as numbered
+    where gift_number = 1
+),
+
+happened as (
+    select * from orders
+    union all
+    select * from redemptions
+    union all
+    select * from birthdays
+)
+
+select
+    happened.program,
+    'smile' as vendor,
+    {{ event_id(['happened.member_id', 'happened.thing'], 'happened.program', 'happened.event_type') }} as event_id,
+    happened.event_type,
+    happened.member_id,
+    members.email,
+    false as is_about_friend,
+    happened.occurred_at,
+    happened.properties,
+    'rest' as origin,
+    cast(null as {{ dbt.type_string() }}) as near_key
+from happened
+left join members
+    on
+        happened.program = members.program
+        and happened.member_id = members.member_id
