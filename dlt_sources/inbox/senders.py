@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-_BEARER = "bearer "
+_BEARER = b"bearer "
 
 
 class Sender(Protocol):
@@ -47,12 +47,12 @@ class SharedSecret:
         """See `Sender`."""
         del body
         if self.place.startswith("?"):
-            given = query.get(self.place[1:], "")
-        else:
-            given = headers.get(self.place, "").strip()
-        if given[: len(_BEARER)].lower() == _BEARER:
-            given = given[len(_BEARER) :].strip()
-        return hmac.compare_digest(given.encode(), self.secret.encode())
+            given = query.get(self.place[1:], "").encode()
+        else:  # the bytes as they were sent
+            given = headers.get(self.place, "").strip().encode("latin-1", "replace")
+        bare = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else given
+        secret = self.secret.encode()
+        return hmac.compare_digest(given, secret) | hmac.compare_digest(bare, secret)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,16 @@ def test_the_secret_may_stand_behind_bearer(client: httpx.Client, given: str) ->
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("secret", ["Bearer of news", "påskägg", "a b"])
+def test_a_secret_is_compared_as_it_was_sent(secret: str) -> None:
+    sender = SharedSecret("x-secret", secret)
+    sent = secret.encode().decode("latin-1")  # as a server hands a header's bytes on
+    assert sender.is_trusted({"x-secret": sent}, {}, b"")
+    assert sender.is_trusted({"x-secret": f"Bearer {sent}"}, {}, b"")
+    assert not sender.is_trusted({"x-secret": f"{sent}."}, {}, b"")
+    assert SharedSecret("?s", secret).is_trusted({}, {"s": secret}, b"")
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Authorization": ""}, {"Authorization": "yotpo-secreT"}, {"X-Other": SECRET}],
