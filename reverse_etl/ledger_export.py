@@ -43,6 +43,25 @@ EXPORTS: Mapping[str, str] = {
         order by started_at, run_id, destination, object, operation
     """,
     "profiles": _PROFILES.format(more=""),
+    # An event under way is told as such until its answer is folded.
+    "events": """
+        with under_way as (
+            select destination, event_id, email, run_id, was_backfill, occurred_at, sent_at
+            from event_deliveries where state = 'sent'
+        )
+        select
+            destination, event_id, coalesce(e.email, u.email) as email,
+            case when u.event_id is not null then 'sent' else e.state end as state,
+            case when u.event_id is null then e.reason_code end as reason_code,
+            coalesce(u.was_backfill, e.was_backfill) as was_backfill,
+            coalesce(u.occurred_at, e.occurred_at) as occurred_at,
+            coalesce(u.sent_at, e.sent_at) as sent_at,
+            e.accepted_at,
+            coalesce(u.run_id, e.run_id) as run_id,
+            e.quarantined_at
+        from events as e full join under_way as u using (destination, event_id)
+        order by destination, event_id
+    """,
     "rejections": """
         select run_id, destination, object, email, operation, state, reason_code, reason,
             attempt_count, recorded_at, quarantined_at

@@ -137,6 +137,38 @@ create table plan_sizes (
     known_count bigint not null      -- people who held values of ours
 );
 """,
+    """
+create table events (                -- latest truth per destination and event, see `events.ledger`
+    destination varchar not null,
+    event_id varchar not null,
+    email varchar,
+    state varchar not null,          -- accepted, rejected, invalid, aborted, skipped
+    reason_code varchar,
+    was_backfill boolean,            -- as it was sent last; null = it never left
+    occurred_at timestamp,
+    run_id varchar not null,
+    attempt_count integer not null,
+    rejected_count integer,          -- refusals in a row, null = none
+    is_uncertain boolean not null,   -- one request with it left, and nobody knows what became of it
+    sent_at timestamp,
+    accepted_at timestamp,
+    quarantined_at timestamp
+);
+create table event_deliveries (      -- what is under way or was just answered; folded into events
+    destination varchar not null,
+    event_id varchar not null,
+    email varchar not null,
+    run_id varchar not null,
+    state varchar not null,          -- sent, then as in events; 'unknown' = outcome unknown
+    reason_code varchar,
+    reason varchar,
+    was_backfill boolean not null,
+    occurred_at timestamp,
+    attempt_count integer not null,
+    sent_at timestamp not null,
+    settled_at timestamp
+);
+""",
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 _SHARED = {
     "run_id": "Run that this belongs to: the id that the Dagster UI shows.",
     "destination": "klaviyo or rule.",
-    "object": "What is written there: profiles (Klaviyo) or subscribers (Rule).",
+    "object": "What is written there: profiles (Klaviyo) or subscribers (Rule), or events.",
     "email": "Normalised e-mail of the person.",
     "job_id": "The vendor's id of the job that carried it; none where the vendor answers at once.",
     "reason_code": "Why it was not accepted, in one word of the vendor's or ours; else none.",
@@ -44,6 +44,24 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "sent_at": "When it was last sent (UTC).",
             "accepted_at": "When the vendor last accepted something (UTC); none = never.",
             "operation": "What was last planned: add, change or clear.",
+            "quarantined_at": "Since when it is no longer tried (UTC); none = tried again.",
+        },
+    ),
+    "events": (
+        "One row per destination and event that we ever planned to tell: the latest state of its "
+        "delivery. An accepted event is never sent again.",
+        {
+            **_SHARED,
+            "event_id": "The event's id, which marts.fct_loyalty_events knows it by.",
+            "email": "Normalised e-mail of the person; none where the event has none.",
+            "state": "sent (on its way), accepted, rejected, invalid (never sent, because we know "
+            "that the vendor refuses it), aborted (the next run takes it) or skipped (a setting "
+            "leaves it out).",
+            "was_backfill": "True when it was sent as history, which starts no flow; none = it "
+            "never left.",
+            "occurred_at": "When it happened (UTC).",
+            "sent_at": "When it was last sent (UTC).",
+            "accepted_at": "When the vendor accepted it (UTC).",
             "quarantined_at": "Since when it is no longer tried (UTC); none = tried again.",
         },
     ),

@@ -65,7 +65,7 @@ ERROR_PAGE = 100
 _HEAD = b'{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":['
 _TAIL = b"]}}}}"
 
-# Per account and operation, from the published OpenAPI document (x-klaviyo-ratelimit); bulk imports
+# Per account and operation, from the published OpenAPI document (x-klaviyo-ratelimit); bulk calls
 # are whole, because `vendor_http.limits` keeps each window a little longer, single requests a
 # little under, because threads send them. https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling
 LIMITS: Mapping[str, Sequence[RateLimit]] = {
@@ -76,6 +76,8 @@ LIMITS: Mapping[str, Sequence[RateLimit]] = {
     "profile-import": (RateLimit(70, 1), RateLimit(740, 60)),
     "profile-patch": (RateLimit(70, 1), RateLimit(740, 60)),
     "profiles": (RateLimit(70, 1), RateLimit(740, 60)),
+    "event-bulk-create": (RateLimit(10, 1), RateLimit(150, 60)),
+    "events": (RateLimit(330, 1), RateLimit(3_400, 60)),
 }
 
 

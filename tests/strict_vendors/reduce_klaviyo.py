@@ -25,6 +25,9 @@ OPERATIONS = (
     ("get", "/api/profile-bulk-import-jobs/{job_id}"),
     ("get", "/api/profile-bulk-import-jobs/{id}/import-errors"),
     ("post", "/api/data-privacy-deletion-jobs"),
+    ("post", "/api/event-bulk-create-jobs"),
+    ("get", "/api/events"),
+    ("get", "/api/metrics"),
 )
 MEDIA_TYPE = "application/vnd.api+json"
 

@@ -1,0 +1,87 @@
+"""Did accepted events become visible? A sample is read from the vendor and compared by id.
+
+202 says that a vendor queued an event, not that it keeps it: events of test addresses vanish
+without a word, and visibility takes minutes. Reads only; nothing is sent again, because an accepted
+event never is: what is missing is for a person to look at.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from reverse_etl.ledger_file import LedgerFile, utc
+
+SAMPLE = 200
+# "Up to a few minutes": https://developers.klaviyo.com/en/reference/events_api_overview
+VISIBLE_AFTER = timedelta(minutes=15)
+
+
+class EventReader(Protocol):
+    """Reads the events that a vendor shows."""
+
+    @property
+    def name(self) -> str:
+        """`klaviyo`."""
+
+    def read(self, emails: Sequence[str]) -> Iterator[tuple[str, frozenset[str]]]:
+        """E-mail and the ids of its visible events, for each of `emails` (normalised)."""
+
+
+@dataclass(frozen=True, repr=False)
+class EventReadBack:
+    """What a read-back of events found.
+
+    Attributes:
+        known: accepted events that are old enough to be visible.
+        checked: of these, looked for.
+        missing: ids of those that the vendor does not show.
+    """
+
+    known: int
+    checked: int
+    missing: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"EventReadBack({self.checked} of {self.known}, {len(self.missing)} missing)"
+
+
+def read_back_events(
+    ledger: LedgerFile,
+    reader: EventReader,
+    now: datetime,
+    sample: int = SAMPLE,
+    visible_after: timedelta = VISIBLE_AFTER,
+) -> EventReadBack:
+    """Look for a sample of the accepted events; another one each day.
+
+    Args:
+        now: the moment to reckon with; events accepted since `now - visible_after` are left out.
+
+    Raises:
+        ConfigurationError: the key or a scope is missing.
+        VendorUnavailableError: passing trouble outlived the tries.
+    """
+    known, chosen = _choose(ledger, reader.name, now, sample, visible_after)
+    missing: list[str] = []
+    for email, shown in reader.read(sorted(chosen)):
+        missing += [event_id for event_id in chosen[email] if event_id not in shown]
+    return EventReadBack(known, sum(map(len, chosen.values())), tuple(sorted(missing)))
+
+
+def _choose(
+    ledger: LedgerFile, destination: str, now: datetime, sample: int, visible_after: timedelta
+) -> tuple[int, Mapping[str, list[str]]]:
+    """How many events could be looked for; e-mail -> ids of those to look for now."""
+    accepted = "from events where destination = ? and state = 'accepted' and accepted_at <= ?"
+    scoped = [destination, utc(now - visible_after)]
+    with ledger.open() as db:
+        found = db.execute(f"select count(*) {accepted}", scoped).fetchone()
+        rows = db.execute(
+            f"select email, event_id {accepted} order by md5(event_id || ?), event_id limit ?",
+            [*scoped, f"{now:%Y-%m-%d}", sample],
+        ).fetchall()
+    chosen: dict[str, list[str]] = {}
+    for email, event_id in rows:
+        chosen.setdefault(email, []).append(event_id)
+    return (int(found[0]) if found else 0), chosen

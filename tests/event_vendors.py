@@ -1,0 +1,58 @@
+"""Klaviyo's events in front of the sandbox."""
+
+from collections import Counter
+from typing import Any
+
+from reverse_etl.destinations import klaviyo
+from reverse_etl.destinations.klaviyo_events import KlaviyoEvents
+from sandbox.control_client import ControlClient
+from vendor_http import ApiClient
+
+KLAVIYO_POST = "POST /api/event-bulk-create-jobs"
+
+
+class KlaviyoAccount:
+    """A simulated account: clients for it, and what it holds."""
+
+    name = "klaviyo"
+
+    def __init__(self, control: ControlClient, environment: dict[str, str]) -> None:
+        self.control = control
+        self._environment = environment
+        self.clients: list[ApiClient] = []
+
+    def api(self, max_attempts: int = 3) -> ApiClient:
+        """A signed-in client; `close` closes it."""
+        found = klaviyo.client(
+            self._environment["KLAVIYO_API_KEY"],
+            self._environment["KLAVIYO_BASE_URL"],
+            max_attempts=max_attempts,
+        )
+        self.clients.append(found)
+        return found
+
+    def destination(self, max_attempts: int = 3, **options: Any) -> KlaviyoEvents:
+        """A destination with a client of its own."""
+        return KlaviyoEvents(self.api(max_attempts), **options)
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything that is stored, whether it can be read yet or not."""
+        found: list[dict[str, Any]] = self.control.call("GET", "/klaviyo/events")
+        return found
+
+    def stored(self, shop: str = "") -> Counter[str]:
+        """unique_id -> how often it is stored; of the ids that begin with `shop`."""
+        ids = (str(event["event_properties"]["$event_id"]) for event in self.events())
+        return Counter(key for key in ids if key.startswith(shop))
+
+    def flows(self) -> set[str]:
+        """Ids of the events that started a flow."""
+        return {e["event_properties"]["$event_id"] for e in self.events() if e["starts_flow"]}
+
+    def writes(self) -> int:
+        """Write requests since the last reset, refused ones included."""
+        return int(self.control.requests("klaviyo")["writes"])
