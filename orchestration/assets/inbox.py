@@ -85,7 +85,8 @@ def in_words(program: Program, done: LoadedInbox) -> str:
     """What a load did, in one line."""
     if not done.segments:
         return f"{program.name}: no webhooks waited"
-    text = f"{program.name}: {done.rows:,} webhooks loaded"
+    noun = "webhook" if done.rows == 1 else "webhooks"
+    text = f"{program.name}: {done.rows:,} {noun} loaded"
     if done.left_out:
         text += f"; {done.left_out:,} of erased people left out"
     if done.damaged:
