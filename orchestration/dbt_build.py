@@ -65,7 +65,7 @@ def build(
         LoyaltyError: dbt could not begin (the project does not parse, the profile is broken).
     """
     dbt.export_environment(home)
-    _load_deliveries(home)
+    load_deliveries(home)
     # The clock travels beside --vars: another value there would make dbt parse everything anew.
     os.environ["LOYALTY_BUILD_NOW"] = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     arguments = [
@@ -85,7 +85,7 @@ def build(
     return _results(answer)
 
 
-def _load_deliveries(home: Home) -> None:
+def load_deliveries(home: Home) -> None:
     """The dbt source `sync`: the ledger's record; empty tables before anything was sent."""
     with duckdb.connect(str(home.warehouse)) as connection:
         Ledger(home.ledger).export(connection, "sync")

@@ -21,6 +21,7 @@ import duckdb
 import pytest
 
 from orchestration.dbt import PROJECT_FOLDER, variables
+from orchestration.dbt_build import load_deliveries
 from orchestration.extract import extract
 from orchestration.home import Home
 from orchestration.programs import programs
@@ -252,6 +253,7 @@ class Installation:
         self._patch.setenv("LOYALTY_BUILD_NOW", f"{now:%Y-%m-%d %H:%M:%S}")
         self._patch.setenv("LOYALTY_WAREHOUSE", str(self.home.warehouse))
         self._patch.setenv("DBT_LOG_PATH", str(self.home.dbt / "logs"))
+        load_deliveries(self.home)
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build"),
