@@ -17,4 +17,10 @@ def dispatch(name: str, _package: str | None = None) -> Callable[..., str]:
         return lambda expression, order_by: (
             f"{name}({expression} order by {order_by})" if order_by else f"{name}({expression})"
         )
+    if name in ("json_text", "json_has"):  # nor has its key
+        return lambda column, key: f"{name}({column}, '{key}')"
+    if name == "json_object_of":  # expressions in a dict
+        return lambda members: (
+            name + "(" + ", ".join(f"'{key}', {value}" for key, value in members.items()) + ")"
+        )
     return lambda *arguments: f"{name}({', '.join(str(argument) for argument in arguments)})"

@@ -108,7 +108,7 @@
 {#- The moments from the first to the last day on which a calendar event is told (see calendar_event_days). -#}
 {% macro is_calendar_day(column, members='members', programs='programs') -%}
     {{ column }} <= cast({{ loyalty_now() }} as date)
-    and {{ column }} > cast({{ dbt.dateadd('day', -var('calendar_event_days'), loyalty_now()) }} as date)
+    and {{ column }} > cast({{ dbt.dateadd('day', '-' ~ var('calendar_event_days'), loyalty_now()) }} as date)
     and {{ column }} >= {{ programs }}.first_on
     and {{ column }} >= coalesce(cast({{ members }}.joined_at as date), {{ column }})
 {%- endmacro %}

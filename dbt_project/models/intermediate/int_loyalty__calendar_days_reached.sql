@@ -101,14 +101,14 @@ expiring as (
         members.vendor,
         case members.vendor when 'smile' then 'points_expiring' else 'loyalty_expiration_reminder' end as event_type,
         members.member_id,
-        cast({{ dbt.dateadd('day', -days, 'members.points_expire_at') }} as date) as on_date,
+        cast({{ dbt.dateadd('day', '-' ~ days, 'members.points_expire_at') }} as date) as on_date,
         {{ days }} as days_left
     from members
     inner join programs on members.program = programs.program
     where
         members.points_expiring > 0
         and members.points_expire_at > {{ loyalty_now() }}
-        and {{ is_calendar_day('cast(' ~ dbt.dateadd('day', -days, 'members.points_expire_at') ~ ' as date)') }}
+        and {{ is_calendar_day('cast(' ~ dbt.dateadd('day', '-' ~ days, 'members.points_expire_at') ~ ' as date)') }}
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -146,7 +146,7 @@ reward_events as (
         'reward_expiring' as event_type,
         coupons.member_id,
         coupons.coupon_id || '|{{ days }}' as thing,
-        cast({{ dbt.dateadd('day', -days, 'coupons.expires_at') }} as date) as on_date,
+        cast({{ dbt.dateadd('day', '-' ~ days, 'coupons.expires_at') }} as date) as on_date,
         {{ days }} as days_left,
         coupons.coupon_id as object_id
     from coupons
@@ -157,9 +157,9 @@ reward_events as (
     inner join programs on coupons.program = programs.program
     where
         members.vendor = 'smile'
-        and {{ is_calendar_day('cast(' ~ dbt.dateadd('day', -days, 'coupons.expires_at') ~ ' as date)') }}
+        and {{ is_calendar_day('cast(' ~ dbt.dateadd('day', '-' ~ days, 'coupons.expires_at') ~ ' as date)') }}
         -- a coupon that lives for less than that is not announced
-        and cast({{ dbt.dateadd('day', -days, 'coupons.expires_at') }} as date) >= cast(coupons.issued_at as date)
+        and cast({{ dbt.dateadd('day', '-' ~ days, 'coupons.expires_at') }} as date) >= cast(coupons.issued_at as date)
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -87,11 +87,11 @@ changes as (
         and changes.changed_at = changes.observed_at
         and coalesce(members.joined_at <= first_readings.first_read_at, true)
         and not exists (
-            select 1 from states
+            select 1 from states as earlier
             where
-                states.program = changes.program
-                and states.member_id = changes.member_id
-                and states.valid_from_at < changes.observed_at
+                earlier.program = changes.program
+                and earlier.member_id = changes.member_id
+                and earlier.valid_from_at < changes.observed_at
         ) as is_old,
         coalesce(states.membership = 'member' and not states.is_deleted, false) as is_member_then
     from {{ ref('fct_tier_changes') }} as changes

@@ -3,7 +3,7 @@
     not read here, because the whole record of a movement is only in staging, and joining the two largest tables costs
     more than classifying again.
 -#}
-{%- set first_at = dbt.dateadd('day', -var('event_history_days'), loyalty_now()) -%}
+{%- set first_at = dbt.dateadd('day', '-' ~ var('event_history_days'), loyalty_now()) -%}
 
 with transactions as (
     select * from {{ ref('stg_smile__points_transactions') }}
@@ -132,14 +132,14 @@ redemptions as (
 -- a birthday is rewarded once a year: with a coupon, with points, or with both
 birthday_gifts as (
     select
-        program,
-        customer_id as member_id,
-        created_at as occurred_at,
+        fulfillments.program,
+        fulfillments.customer_id as member_id,
+        fulfillments.created_at as occurred_at,
         0 as gift_order,
-        reward_fulfillment_id as gift_id,
+        fulfillments.reward_fulfillment_id as gift_id,
         {{ smile_fulfillment_json('fulfillments') }} as properties
     from fulfillments
-    where {{ birthday_text('name') }}
+    where {{ birthday_text('fulfillments.name') }}
     union all
     select
         transactions.program,

@@ -8,7 +8,7 @@ with items as (
     select * from {{ ref('int_yotpo__history_items_parsed') }}
     where
         is_ledger_row
-        and coalesce(created_at, occurred_at) > {{ dbt.dateadd('day', -var('event_history_days'), loyalty_now()) }}
+        and coalesce(created_at, occurred_at) > {{ dbt.dateadd('day', '-' ~ var('event_history_days'), loyalty_now()) }}
 ),
 
 descriptions as (
@@ -90,7 +90,7 @@ numbered as (
     from earned
     where
         {{ row_hash(['program', 'member_id', 'created_second', 'points_change', 'description']) }}
-        in (select key_hash from repeated)
+        in (select repeated.key_hash from repeated)
 ),
 
 earnings as (

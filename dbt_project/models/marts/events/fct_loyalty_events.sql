@@ -71,7 +71,10 @@ told_once as (
     select told.*
     from rest as told
     where
-        not exists (select 1 from webhooks as richer where richer.event_id = told.event_id)
+        not exists (
+            select 1 from webhooks as richer
+            where richer.event_id = told.event_id
+        )
         and not exists (
             select 1 from near_webhooks as richer
             where
@@ -84,7 +87,10 @@ told_once as (
     select told.*
     from snapshots as told
     where
-        not exists (select 1 from webhooks as richer where richer.event_id = told.event_id)
+        not exists (
+            select 1 from webhooks as richer
+            where richer.event_id = told.event_id
+        )
         and not exists (
             select 1 from near_webhooks as richer
             where
@@ -105,7 +111,10 @@ told_once as (
     select told.*
     from calendar as told
     where
-        not exists (select 1 from webhooks as richer where richer.event_id = told.event_id)
+        not exists (
+            select 1 from webhooks as richer
+            where richer.event_id = told.event_id
+        )
         and not exists (
             select 1 from reminding
             where
