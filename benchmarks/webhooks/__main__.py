@@ -119,6 +119,7 @@ def load(home: Path) -> tuple[int, float]:
 
 def measure(seconds: float, rate: int, count: int) -> str:
     """Run everything; the page of results."""
+    busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="webhooks-") as folder:
         home = Path(folder) / "home"
         home.mkdir()
@@ -139,7 +140,7 @@ def measure(seconds: float, rate: int, count: int) -> str:
         assert code == 0
         rows, loading = load(home)
         assert rows == len(latencies) + count + 2 * rate
-    return _page(calm, rate, disk, count, flood_seconds, memory, rows, loading)
+    return _page(calm, rate, disk, count, flood_seconds, memory, rows, loading, busy)
 
 
 def _page(
@@ -151,6 +152,7 @@ def _page(
     memory: float,
     rows: int,
     loading: float,
+    busy: float,
 ) -> str:
     verdict = "met" if calm.percentile(99) < TARGET_MS else "missed"
     late = sum(each >= TARGET_MS for each in calm.milliseconds)
@@ -161,7 +163,8 @@ def _page(
         "",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores, {platform.system()}, Python "
         f"{platform.python_version()}; bodies of {size:,} bytes; sender and receiver share the "
-        "cores. Made by `python -m benchmarks.webhooks`.",
+        f"cores with whatever else runs (load average {busy:.1f} before). Made by "
+        "`python -m benchmarks.webhooks`.",
         "",
         f"| at {rate} deliveries a second for {calm.seconds:.0f} s | |",
         "|---|---|",

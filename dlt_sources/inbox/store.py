@@ -38,8 +38,8 @@ from dlt_sources.inbox.segments import (
 from vendor_http import LoyaltyError
 
 MALFORMED = "malformed"
-# A loader reads a segment at once: about 10,000 deliveries of 2 KiB.
-SEAL_BYTES = 24 * 1024 * 1024
+# A loader reads a segment at once: some 5,000 deliveries.
+SEAL_BYTES = 8 * 1024 * 1024
 SEAL_SECONDS = 3600.0
 # Bodies that are no JSON: enough to see what a sender does wrong, too few to fill a disk.
 MALFORMED_FILES, MALFORMED_BYTES = 200, 16 * 1024 * 1024
