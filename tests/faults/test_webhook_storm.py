@@ -1,7 +1,7 @@
 """A storm of webhooks with kill -9 in it: what was answered is stored, to the last one, once."""
 
 import asyncio
-import itertools
+import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +13,10 @@ import duckdb
 import pytest
 
 from benchmarks.webhooks.sender import Connection, Receiver, body, free_port, number_of
+from dlt_sources.inbox import draining
 from dlt_sources.inbox.segments import OPEN, deliveries
 from dlt_sources.inbox.store import segment_files
+from orchestration import inbox
 from orchestration.home import Home
 from orchestration.inbox import load_inbox
 from orchestration.programs import Program
@@ -176,42 +178,58 @@ def test_a_disk_that_is_full_stops_the_answers_and_loses_none(home: Home) -> Non
     assert sorted(on_disk(home)) == list(range(len(storm.answered) + 100))
 
 
-def test_a_load_that_is_killed_anywhere_is_made_good_by_the_next(
+def fill(home: Home, numbers: range) -> None:
+    """Deliver, and stop the receiver."""
+    receiver = Receiver(home.root, free_port())
+
+    async def send() -> None:
+        connection = Connection(receiver.port)
+        for number in numbers:
+            assert await connection.post(body(number)) == 200
+        await connection.close()
+
+    asyncio.run(send())
+    assert receiver.stop() == 0
+
+
+class KilledError(BaseException):
+    """What dies here is caught by nobody."""
+
+
+def test_a_load_that_dies_before_any_step_is_made_good_by_the_next(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dies before each step once: at none of them is anything lost, or there twice."""
-    from dlt_sources.inbox import draining
-    from orchestration import inbox
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
 
-    class KilledError(BaseException):
-        pass
-
-    def fill(numbers: Iterator[int], count: int) -> None:
-        storm_port = free_port()
-        receiver = Receiver(home.root, storm_port)
-
-        async def send() -> None:
-            connection = Connection(storm_port)
-            for number in itertools.islice(numbers, count):
-                assert await connection.post(body(number)) == 200
-            await connection.close()
-
-        asyncio.run(send())
-        assert receiver.stop() == 0
-
-    numbers = iter(range(1000))
-    fill(numbers, 10)
-    steps = [(draining, "seal_open"), (inbox, "load"), (draining, "file_away")]
-    for module, step in steps:
+    fill(home, range(10))
+    for module, step in ((draining, "seal_open"), (inbox, "load"), (draining, "file_away")):
         with monkeypatch.context() as patch:
-
-            def die(*_: object, **__: object) -> None:
-                raise KilledError
-
             patch.setattr(module, step, die)
             with pytest.raises(KilledError):
                 load(home)
-    fill(numbers, 5)
+    fill(home, range(10, 15))
     load(home)
     assert in_warehouse(home) == list(range(15))
     assert not list(home.inbox("yotpo").glob("sealed/*.jsonl"))
+
+
+def test_a_load_that_is_killed_at_any_moment_is_made_good_by_the_next(home: Home) -> None:
+    fill(home, range(200))
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["orchestration.inbox"])
+    killed = 0
+    for seconds in (0.05, 0.15, 0.3, 0.45, 0.6, 0.8):
+        arguments = (YOTPO, load_settings(), home, datetime.now(UTC), print)
+        process = processes.Process(target=load_inbox, args=arguments)
+        process.start()
+        process.join(seconds)
+        killed += process.is_alive()
+        process.kill()
+        process.join()
+        process.close()
+    assert killed, "every load was quicker than its killer"
+    fill(home, range(200, 210))
+    load(home)
+    assert in_warehouse(home) == list(range(210))
+    assert sorted(on_disk(home)) == list(range(210))
