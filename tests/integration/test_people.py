@@ -234,12 +234,11 @@ def test_both_members_behind_a_shared_e_mail_are_erased(shop: Shop, shared: str)
     assert "nothing was known of this person here" in again
 
 
-@pytest.mark.timeout(400)  # a whole run, and an extraction of everything
+@pytest.mark.timeout(400)  # a whole run that extracts everything
 def test_the_next_runs_bring_nobody_back(shop: Shop, both: str, shared: str) -> None:
     assert len(Tombstones.read(Home(shop.home)).stones) == 2
     shop.day_passes()
-    shop.loyalty("run")
-    shop.loyalty("extract", "--full")
+    shop.loyalty("run", "--full")
     for email in (both, shared):
         assert files_with(shop.home, email) == []
         assert klaviyo(shop)[email] == {}

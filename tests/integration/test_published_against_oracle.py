@@ -24,6 +24,7 @@ from orchestration.dbt import PROJECT_FOLDER, variables
 from orchestration.dbt_build import load_deliveries
 from orchestration.extract import extract
 from orchestration.home import Home
+from orchestration.inbox import load_inbox
 from orchestration.programs import programs
 from orchestration.publish import publish
 from orchestration.settings import load_settings
@@ -245,6 +246,7 @@ class Installation:
         settings = load_settings()
         for program in programs():
             extract(program, settings, self.home, self.control.now(), lambda _: None)
+            load_inbox(program, settings, self.home, self.control.now(), lambda _: None)
 
     def build_and_publish(self, now: datetime, *exclude: str, **settings: str) -> None:
         """Build with dbt as the product calls it, in a process of its own, and publish."""
