@@ -8,6 +8,7 @@ import duckdb
 import dlt_sources.smile as smile
 import dlt_sources.yotpo as yotpo
 from dlt_sources.declarations import ColumnType, Table
+from dlt_sources.inbox.tables import SMILE_EVENTS, YOTPO_EVENTS
 
 LEDGER_ROWS_PER_MEMBER = 20
 REWARDS_PER_PROGRAM = 10
@@ -41,9 +42,9 @@ def generate(file: Path, members: int) -> int:
     in_smile = round(members * SMILE_SHARE)
     with duckdb.connect(str(file)) as db:
         db.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
-        for vendor in (smile, yotpo):
+        for vendor, webhooks in ((smile, SMILE_EVENTS), (yotpo, YOTPO_EVENTS)):
             db.execute(f"create schema {vendor.DATASET}")
-            for table in vendor.TABLES.values():
+            for table in (*vendor.TABLES.values(), webhooks):
                 db.execute(_create(vendor.DATASET, table))
         for statement in _smile(in_smile) + _yotpo(members - in_smile):
             db.execute(statement)
