@@ -1,14 +1,17 @@
-"""Klaviyo's events in front of the sandbox."""
+"""Both destinations of events in front of the sandbox."""
 
 from collections import Counter
 from typing import Any
 
-from reverse_etl.destinations import klaviyo
+from reverse_etl.destinations import klaviyo, rule_account
 from reverse_etl.destinations.klaviyo_events import KlaviyoEvents
+from reverse_etl.destinations.rule_events import RuleEvents
+from reverse_etl.destinations.rule_pauses import AnswerWatch
 from sandbox.control_client import ControlClient
 from vendor_http import ApiClient
 
 KLAVIYO_POST = "POST /api/event-bulk-create-jobs"
+RULE_POST = "POST /api/v2/subscribers"
 
 
 class KlaviyoAccount:
@@ -56,3 +59,49 @@ class KlaviyoAccount:
     def writes(self) -> int:
         """Write requests since the last reset, refused ones included."""
         return int(self.control.requests("klaviyo")["writes"])
+
+
+class RuleAccount:
+    """A simulated account: clients for it, and what it holds."""
+
+    name = "rule"
+
+    def __init__(self, control: ControlClient, environment: dict[str, str]) -> None:
+        self.control = control
+        self._environment = environment
+        self.clients: list[ApiClient] = []
+
+    def destination(self, max_attempts: int = 3, **options: Any) -> RuleEvents:
+        """A destination with a client of its own; `close` closes it."""
+        watch = AnswerWatch()
+        api = rule_account.client(
+            self._environment["RULE_API_KEY"],
+            watch,
+            self._environment["RULE_BASE_URL"],
+            max_attempts=max_attempts,
+        )
+        self.clients.append(api)
+        return RuleEvents(api, watch, **options)
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+
+    def people(self) -> dict[str, dict[str, Any]]:
+        """E-mail -> everything that Rule knows of somebody."""
+        found = self.control.call("GET", "/rule/subscribers")
+        return {str(record["email"]): record for record in found}
+
+    def seed(self, email: str, **values: Any) -> None:
+        """Somebody whom Rule knew before."""
+        self.control.call("POST", "/rule/subscribers", {"email": email, **values})
+
+    def started(self, email: str) -> list[tuple[str, str]]:
+        """(tag, mode) of the automations that were started for somebody."""
+        number = self.people()[email]["id"] if email in self.people() else None
+        passes = self.control.call("GET", "/rule/automations")
+        return [(p["tag"], p["mode"]) for p in passes if p["subscriber_id"] == number]
+
+    def writes(self) -> int:
+        """Write requests since the last reset, refused ones included."""
+        return int(self.control.requests("rule")["writes"])

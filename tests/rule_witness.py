@@ -15,6 +15,8 @@ from sandbox.core.calls import Call
 
 PREFIX = "/rule"
 _ELSEWHERE = "/nowhere/"
+# With `sync_subscribers`, Rule starts automations for the first hundred people of a call.
+_MOST_TRIGGERED = 100
 _MEMBERS = {"update_on_duplicate", "automation", "sync_subscribers", "tags", "subscribers"}
 # v3 is for reading and for deleting our own group. Not for tags: `automation` un-blocks people.
 _ALLOWED = (
@@ -27,9 +29,14 @@ _ALLOWED = (
 )
 
 
-def faults(method: str, path: str, body: bytes) -> Iterator[str]:
-    """What a request does that it must not; names members, never a value."""
-    if (method, path) == ("POST", "/api/v2/subscribers"):
+def faults(method: str, path: str, body: bytes, *, may_trigger: bool = False) -> Iterator[str]:
+    """What a request does that it must not; names members, never a value.
+
+    `may_trigger`: events may start automations, by calls of their own that write no fields.
+    """
+    if may_trigger and _is_trigger(method, path, body):
+        yield from _trigger_faults(method, orjson.loads(body))
+    elif (method, path) == ("POST", "/api/v2/subscribers"):
         yield from _upsert_faults(orjson.loads(body))
     elif path.startswith("/api/v3/") and method == "DELETE":
         if not path.startswith("/api/v3/custom-field-data/") or not path.endswith("/group/Loyalty"):
@@ -40,6 +47,29 @@ def faults(method: str, path: str, body: bytes) -> Iterator[str]:
         yield f"{method} with a body"
     if path.endswith("/tags/clear"):
         yield "all tags of a person removed at once"
+
+
+def _is_trigger(method: str, path: str, body: bytes) -> bool:
+    if method == "PUT":
+        return path.startswith("/api/v3/subscribers/") and path.endswith("/tags")
+    return (method, path) == ("POST", "/api/v2/subscribers") and bool(
+        orjson.loads(body).get("automation")
+    )
+
+
+def _trigger_faults(method: str, body: Any) -> Iterator[str]:
+    if len(body["tags"]) != 1:
+        yield "an automation for another tag than the event's"
+    if method == "PUT":
+        if set(body) != {"tags", "automation"} or body["automation"] != "send":
+            yield "a PUT of tags that is no once"
+        return
+    if set(body) - _MEMBERS or body["automation"] not in ("reset", "force"):
+        yield "a trigger with other members or another mode"
+    if body.get("sync_subscribers") is not True or len(body["subscribers"]) > _MOST_TRIGGERED:
+        yield "a trigger beyond the documented number of people"
+    if any(set(person) != {"email"} for person in body["subscribers"]):
+        yield "a trigger that writes fields"
 
 
 def _upsert_faults(body: Any) -> Iterator[str]:
@@ -74,13 +104,14 @@ class RuleWitness:
         self._make = make
         self.calls: list[Call] = []
         self.faults: list[str] = []
+        self.may_trigger = False
 
     def look(self, scope: Any, path: str, body: bytes = b"") -> Call:
         """Stands in for the making of a `Call`."""
         call = self._make(scope, path, body)
         if scope["path"].startswith(PREFIX + "/") and not path.startswith(_ELSEWHERE):
             self.calls.append(call)
-            self.faults += faults(call.method, path, body)
+            self.faults += faults(call.method, path, body, may_trigger=self.may_trigger)
         return call
 
     def upserts(self) -> list[Any]:

@@ -138,6 +138,7 @@ class ApiClient:
         accept: Collection[int] = (),
         name: str | None = None,
         check: Callable[[httpx.Response], None] | None = None,
+        max_attempts: int | None = None,
     ) -> httpx.Response:
         """Send one request until it is answered for good.
 
@@ -147,6 +148,7 @@ class ApiClient:
             accept: statuses besides 2xx that are an answer to the caller, not an error.
             name: what messages call this request; give one when the path holds an e-mail.
             check: raises ValueError when a 2xx body is unusable; tried again like a cut connection.
+            max_attempts: tries of this request; 1 where repeating it would do something twice.
 
         Raises:
             ConfigurationError: 401 or 403.
@@ -160,7 +162,7 @@ class ApiClient:
         )
         resource = name or f"{method} {path}"
         what = f"{self.vendor}: {resource}"
-        patience = Patience(self._max_attempts)
+        patience = Patience(max_attempts or self._max_attempts)
         tries = Retrying(
             retry=retry_if_exception_type(PassingTroubleError),
             stop=patience,

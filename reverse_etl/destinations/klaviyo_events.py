@@ -61,6 +61,7 @@ class KlaviyoEvents:
     """
 
     name = "klaviyo"
+    is_one_per_person = False
 
     def __init__(
         self,

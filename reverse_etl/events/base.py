@@ -76,6 +76,10 @@ class EventDestination(Protocol):
         """Requests that may be under way at a time; 1 where the order of events matters."""
 
     @property
+    def is_one_per_person(self) -> bool:
+        """Whether a request may hold one event of each person only."""
+
+    @property
     def requests(self) -> Mapping[str, int]:
         """Requests so far, by method."""
 

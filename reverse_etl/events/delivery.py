@@ -184,6 +184,7 @@ def batch_events(
 ) -> Iterator[EventBatch]:
     """Batches no larger than their lane allows; an event larger than that travels alone."""
     current: list[PlannedEvent] = []
+    people: set[str] = set()
     size = 0
     for row in rows:
         weight = destination.event_bytes(row)
@@ -191,10 +192,13 @@ def batch_events(
             first = current[0]
             limits = destination.lanes[first.lane]
             is_full = len(current) >= limits.rows or size + weight > limits.bytes
+            is_full = is_full or (destination.is_one_per_person and row.email in people)
             if is_full or (row.lane, row.group_key) != (first.lane, first.group_key):
                 yield EventBatch(first.lane, tuple(current))
                 current, size = [], 0
+                people.clear()
         current.append(row)
+        people.add(row.email)
         size += weight
     if current:
         yield EventBatch(current[0].lane, tuple(current))

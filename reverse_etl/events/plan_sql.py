@@ -94,13 +94,15 @@ open as (
         l.state as last_state,
         l.reason_code as last_reason,
         coalesce(l.attempt_count, 0) + 1 as attempt_count,
-        coalesce(l.is_uncertain, false) as is_uncertain
+        coalesce(l.is_uncertain, false) as is_uncertain,
+        {"coalesce(w.occurred_at < t.told_until, false)" if shape.has_order else "false"} as is_late
     from wanted as w
     cross join (
         select count(*) = 0 as is_first_delivery from ledger.events
         where {self._mine} and state = 'accepted'
     )
     left join (select * from ledger.events where {self._mine}) as l on l.event_id = w.event_id
+    {self._latest() if shape.has_order else ""}
     where l.state is null or (l.state <> 'accepted' and l.quarantined_at is null)
 ),
 shaped as (
@@ -142,6 +144,13 @@ from told
 where reason_code is null or reason_code is distinct from last_reason
     or state is distinct from last_state
 order by {self.shape.order}, email, occurred_at, event_id"""
+
+    def _latest(self) -> str:
+        """Up to when each person's events were told."""
+        return (
+            "left join (select email, max(occurred_at) as told_until from ledger.events "
+            f"where {self._mine} and state = 'accepted' group by email) as t on t.email = w.email"
+        )
 
     def _oldest_live(self) -> datetime:
         return self._now - timedelta(hours=self.sync.live_hours)

@@ -26,6 +26,26 @@ LONGEST_ID = 255
 # string above 100 KB, a list of more than 4,000 items, more than ten levels. Judged one by one.
 _LARGE_JSON = 8_000
 _DEEP_JSON = 10
+# Rule: `Group.Field` with one dot; the key travels in a JSON path here. docs/syncing-subscribers.md
+_RULE_FIELD = r"[^.\"\\]+\.[^.\"\\]+"
+# A tag of digits is read as an id; one named clear could never be removed again.
+_RULE_UNUSABLE_TAG = r"(^[0-9]+$)|(^(?i:clear)$)|[\"\\\n]"
+# The values of one group stay below 65 KB (docs/custom-fields.md); all groups together is stricter.
+_RULE_GROUP_BYTES = 65_000
+# Rule's own integration puts this tag on every event, and this field with it.
+# https://help.rule.io/en/articles/349490-yotpo-loyalty
+_RULE_STORE = "Yotpo.StoreName"
+_RULE_STORE_TAG = "Yotpo"
+# What that integration writes as something else than text; a field keeps the type it was made with.
+_RULE_TYPES: Mapping[str, tuple[str, ...]] = {
+    "datetime": (
+        "Yotpo.LastPurchaseAt",
+        "Yotpo.PointsExpireAt",
+        "Yotpo.LastSeenAt",
+        "Yotpo.OptInDate",
+    ),
+    "date": ("Subscriber.Birthday", "Subscriber.Anniversary"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,7 @@ class Shape:
         lane: how it leaves.
         group: what a request's events share.
         order: the order of requests, before the e-mail.
+        has_order: an event that is older than one the vendor accepted of the same person is late.
     """
 
     json_column: str
@@ -49,6 +70,7 @@ class Shape:
     lane: Callable[[EventSync], str]
     group: Callable[[Mapping[str, str]], str]
     order: str
+    has_order: bool = False
 
 
 def doubtful(column: str) -> str:
@@ -105,4 +127,68 @@ _KLAVIYO = Shape(
     # What happened just now does not wait behind the history.
     order="is_backfill",
 )
-SHAPES: Mapping[str, Shape] = {"klaviyo": _KLAVIYO}
+
+
+def _rule_reasons(_types: Mapping[str, str]) -> list[tuple[str, str]]:
+    unusable = f"not regexp_full_match(k, '{_RULE_FIELD}')"
+    return [
+        ("unusable_field", f"len(list_filter(json_keys(shown), lambda k: {unusable})) > 0"),
+        ("unusable_tag", f"regexp_matches(tag, '{_RULE_UNUSABLE_TAG}')"),
+        ("payload_too_large", f"strlen(shown) >= {_RULE_GROUP_BYTES}"),
+    ]
+
+
+def _rule_skips(sync: EventSync) -> list[tuple[str, str]]:
+    nothing = "coalesce(tag, '') = '' and (is_late or body = '[]')"
+    friends = [] if sync.sends_friends else [("friend_events_off", "coalesce(is_friend, true)")]
+    return [*friends, ("nothing_to_tell", nothing)]
+
+
+def _rule_body(_types: Mapping[str, str]) -> str:
+    """`[{"key","value","type"}]`, values as text; `[]` for an event that others have overtaken.
+
+    A later event was told already, and its fields are what is true now.
+    """
+    value = """json_extract_string(shown, '$."' || k || '"')"""
+    types = " ".join(
+        f'when k in ({", ".join(map(literal, names))}) then \',"type":"{kind}"}}\''
+        for kind, names in _RULE_TYPES.items()
+    )
+    field = f"""'{{"key":' || cast(to_json(k) as varchar) || ',"value":'
+        || cast(to_json({value}) as varchar) || case {types} else ',"type":"text"}}' end"""
+    typed = ", ".join(literal(name) for names in _RULE_TYPES.values() for name in names)
+    # An empty text is no moment; Rule may refuse it.
+    # Only of usable names can a path be made; the others have the event refused.
+    usable = f"list_filter(json_keys(shown), lambda k: regexp_full_match(k, '{_RULE_FIELD}'))"
+    sent = f"list_filter({usable}, lambda k: k not in ({typed}) or {value} <> '')"
+    listed = f"array_to_string(list_transform({sent}, lambda k: {field}), ',')"
+    return f"if(is_late, '[]', '[' || {listed} || ']')"
+
+
+def _rule_lane(sync: EventSync) -> str:
+    """An event whose outcome nobody knows is never told with an automation again."""
+    if not sync.is_triggering:
+        return "'data'"
+    mode = "if(automation in ('reset', 'force'), automation, 'once')"
+    quiet = "is_backfill or is_uncertain or is_late or coalesce(tag, '') = ''"
+    return f"if({quiet}, 'data', {mode})"
+
+
+def _rule_group(_types: Mapping[str, str]) -> str:
+    """Rule applies one list of tags to a whole call: the event's own, then the integration's."""
+    marked = f"list_contains(json_keys(shown), {literal(_RULE_STORE)})"
+    return f"coalesce(tag, '') || if({marked}, '\n{_RULE_STORE_TAG}', '')"
+
+
+_RULE = Shape(
+    json_column="fields",
+    reasons=_rule_reasons,
+    skips=_rule_skips,
+    body=_rule_body,
+    lane=_rule_lane,
+    group=_rule_group,
+    # A person's events leave in the order in which they happened, everybody's first ones together.
+    order="row_number() over (partition by email order by occurred_at, event_id), lane, group_key",
+    has_order=True,
+)
+SHAPES: Mapping[str, Shape] = {"klaviyo": _KLAVIYO, "rule": _RULE}

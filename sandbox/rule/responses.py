@@ -82,9 +82,13 @@ def stamp(text: str, switches: Switches) -> str:
 
 def subscriber_v2(record: Record, people: People, switches: Switches) -> Record:
     """One subscriber as `GET /v2/subscribers/{identifier}` shows it."""
-    names = ("id", "email", "phone_number", "custom_identifier", "language", "opted_in")
+    names = ["id", "email", "phone_number", "custom_identifier", "language"]
+    if switches["v2_status"] == "shown":
+        names.append("status")
+    is_hidden = record["status"] == "BLOCKED" and switches["blocked_opted_in"] == "false"
     return {
         **{name: record[name] for name in names},
+        "opted_in": record["opted_in"] and not is_hidden,
         "created_at": stamp(record["created_at"], switches),
         "updated_at": stamp(record["updated_at"], switches),
         "tags": people.tag_names(record),

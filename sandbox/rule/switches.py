@@ -89,6 +89,18 @@ SWITCHES: tuple[Switch, ...] = (
     Switch("json_read_back", "text", ("text", "parsed"), "`json` values in v2 fields"),
     Switch("list_without_tags", "array", ("array", "null", "missing"), "`tags` in the list"),
     Switch("timestamps", "plain", ("plain", "iso"), "format of created_at and updated_at"),
+    Switch(
+        "v2_status",
+        "hidden",
+        ("hidden", "shown"),
+        "whether v2 shows a person's status (ACTIVE, BLOCKED, PENDING)",
+    ),
+    Switch(
+        "blocked_opted_in",
+        "true",
+        ("true", "false"),
+        "`opted_in` of a person who opted in and was blocked later",
+    ),
     Switch("v3_charset", "optional", ("optional", "required"), "charset=utf-8 on v3 bodies"),
     Switch("v2_limit_headers", "absent", ("absent", "present"), "v3's rate headers on v2"),
     Switch("retry_after", "wall_time", ("wall_time", "seconds"), "observed, documented"),
