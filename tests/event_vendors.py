@@ -1,12 +1,15 @@
 """Both destinations of events in front of the sandbox."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from reverse_etl.destinations import klaviyo, rule_account
 from reverse_etl.destinations.klaviyo_events import KlaviyoEvents
 from reverse_etl.destinations.rule_events import RuleEvents
 from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.events.base import EventDestination
+from reverse_etl.events.contract import EventSync
 from sandbox.control_client import ControlClient
 from vendor_http import ApiClient
 
@@ -19,7 +22,7 @@ class KlaviyoAccount:
 
     name = "klaviyo"
 
-    def __init__(self, control: ControlClient, environment: dict[str, str]) -> None:
+    def __init__(self, control: ControlClient, environment: Mapping[str, str]) -> None:
         self.control = control
         self._environment = environment
         self.clients: list[ApiClient] = []
@@ -66,7 +69,7 @@ class RuleAccount:
 
     name = "rule"
 
-    def __init__(self, control: ControlClient, environment: dict[str, str]) -> None:
+    def __init__(self, control: ControlClient, environment: Mapping[str, str]) -> None:
         self.control = control
         self._environment = environment
         self.clients: list[ApiClient] = []
@@ -105,3 +108,24 @@ class RuleAccount:
     def writes(self) -> int:
         """Write requests since the last reset, refused ones included."""
         return int(self.control.requests("rule")["writes"])
+
+
+Account = KlaviyoAccount | RuleAccount
+
+
+def account_of(vendor: str, control: ControlClient, environment: Mapping[str, str]) -> Account:
+    """The simulated account of a vendor."""
+    kinds: dict[str, type[Account]] = {"klaviyo": KlaviyoAccount, "rule": RuleAccount}
+    return kinds[vendor](control, environment)
+
+
+def small(account: Account) -> EventDestination:
+    """A destination with requests of eight, so that a few events make several."""
+    if isinstance(account, KlaviyoAccount):
+        return account.destination(bulk_events=8)
+    return account.destination(bulk_rows=8)
+
+
+def triggering(vendor: str) -> EventSync:
+    """A sync that may start whatever its vendor can start."""
+    return EventSync(vendor, is_triggering=vendor == "rule")
