@@ -5,19 +5,30 @@
 -#}
 {%- set first_at = dbt.dateadd('day', '-' ~ var('event_history_days'), loyalty_now()) -%}
 
-with transactions as (
-    select * from {{ ref('stg_smile__points_transactions') }}
-    where created_at > {{ first_at }}
-),
-
-descriptions as (
+with descriptions as (
     select
         description,
-        transaction_kind,
-        is_order_earn,
-        {{ birthday_text('description') }} as is_birthday
+        case
+            when is_order_earn then 'points_earned_on_order'
+            when transaction_kind = 'redeem' then 'points_redeemed'
+            when transaction_kind = 'earn' and {{ birthday_text('description') }} then 'birthday_reward_issued'
+        end as event_type
     from {{ ref('int_loyalty__descriptions_classified') }}
     where vendor = 'smile'
+),
+
+-- the ledger is read once: it is the largest table of all
+movements as (
+    select
+        transactions.*,
+        descriptions.event_type
+    from {{ ref('stg_smile__points_transactions') }} as transactions
+    inner join descriptions on transactions.description = descriptions.description
+    where
+        transactions.created_at > {{ first_at }}
+        and descriptions.event_type is not null
+        and (transactions.points_change > 0) = (descriptions.event_type <> 'points_redeemed')
+        and transactions.points_change <> 0
 ),
 
 fulfillments as (
@@ -38,37 +49,16 @@ products as (
     select * from {{ ref('int_loyalty__redemptions_matched') }}
 ),
 
-orders as (
-    select
-        transactions.program,
-        'points_earned_on_order' as event_type,
-        transactions.customer_id as member_id,
-        transactions.points_transaction_id as thing,
-        transactions.created_at as occurred_at,
-        {{ smile_transaction_json('transactions') }} as properties
-    from transactions
-    inner join descriptions on transactions.description = descriptions.description
-    where descriptions.is_order_earn and transactions.points_change > 0
-),
-
-redeemed as (
-    select
-        transactions.*,
-        {{ epoch_second('transactions.created_at') }} as created_second
-    from transactions
-    inner join descriptions on transactions.description = descriptions.description
-    where descriptions.transaction_kind = 'redeem' and transactions.points_change < 0
-),
-
 -- no field joins a redemption to its coupon: only one of each in the same second belong together
 lone_redemptions as (
     select
         program,
         customer_id,
-        created_second,
+        {{ epoch_second('created_at') }} as created_second,
         min(points_transaction_id) as points_transaction_id
-    from redeemed
-    group by program, customer_id, created_second
+    from movements
+    where event_type = 'points_redeemed'
+    group by program, customer_id, {{ epoch_second('created_at') }}
     having count(*) = 1
 ),
 
@@ -100,33 +90,40 @@ pairs as (
             and lone_fulfillments.reward_fulfillment_id = fulfillments.reward_fulfillment_id
 ),
 
--- the fields of a points purchase (https://dev.smile.io/api/resources/points-purchases/points-purchase-object)
-redemptions as (
+-- a redemption has the fields of a points purchase (https://dev.smile.io/api/resources/points-purchases/points-purchase-object)
+from_ledger as (
     select
-        redeemed.program,
-        'points_redeemed' as event_type,
-        redeemed.customer_id as member_id,
-        redeemed.points_transaction_id as thing,
-        redeemed.created_at as occurred_at,
-        {{ json_object_of({
-            'points_transaction_id': json_id('redeemed.points_transaction_id'),
-            'customer_id': json_id('redeemed.customer_id'),
-            'points_product_id': json_id('products.reward_id'),
-            'points_spent': '-redeemed.points_change',
-            'description': 'redeemed.description',
-            'reward_fulfillment': 'pairs.reward_fulfillment',
-            'created_at': iso_millisecond_text('redeemed.created_at'),
-            'updated_at': iso_millisecond_text('redeemed.updated_at'),
-        }) }} as properties
-    from redeemed
+        movements.program,
+        movements.event_type,
+        movements.customer_id as member_id,
+        movements.points_transaction_id as thing,
+        movements.created_at as occurred_at,
+        case
+            when movements.event_type = 'points_redeemed'
+                then {{ json_object_of({
+                    'points_transaction_id': json_id('movements.points_transaction_id'),
+                    'customer_id': json_id('movements.customer_id'),
+                    'points_product_id': json_id('products.reward_id'),
+                    'points_spent': '-movements.points_change',
+                    'description': 'movements.description',
+                    'reward_fulfillment': 'pairs.reward_fulfillment',
+                    'created_at': iso_millisecond_text('movements.created_at'),
+                    'updated_at': iso_millisecond_text('movements.updated_at'),
+                }) }}
+            else {{ smile_transaction_json('movements') }}
+        end as properties
+    from movements
     left join products
         on
-            redeemed.program = products.program
-            and redeemed.description = products.description
+            movements.program = products.program
+            and movements.description = products.description
+            and movements.event_type = 'points_redeemed'
     left join pairs
         on
-            redeemed.program = pairs.program
-            and redeemed.points_transaction_id = pairs.points_transaction_id
+            movements.program = pairs.program
+            and movements.points_transaction_id = pairs.points_transaction_id
+            and movements.event_type = 'points_redeemed'
+    where movements.event_type <> 'birthday_reward_issued'
 ),
 
 -- a birthday is rewarded once a year: with a coupon, with points, or with both
@@ -142,18 +139,14 @@ birthday_gifts as (
     where {{ birthday_text('fulfillments.name') }}
     union all
     select
-        transactions.program,
-        transactions.customer_id as member_id,
-        transactions.created_at as occurred_at,
+        movements.program,
+        movements.customer_id as member_id,
+        movements.created_at as occurred_at,
         1 as gift_order,
-        transactions.points_transaction_id as gift_id,
-        {{ smile_transaction_json('transactions') }} as properties
-    from transactions
-    inner join descriptions on transactions.description = descriptions.description
-    where
-        descriptions.is_birthday
-        and descriptions.transaction_kind = 'earn'
-        and transactions.points_change > 0
+        movements.points_transaction_id as gift_id,
+        {{ smile_transaction_json('movements') }} as properties
+    from movements
+    where movements.event_type = 'birthday_reward_issued'
 ),
 
 birthdays as (
@@ -177,9 +170,7 @@ birthdays as (
 ),
 
 happened as (
-    select * from orders
-    union all
-    select * from redemptions
+    select * from from_ledger
     union all
     select * from birthdays
 )

@@ -50,7 +50,7 @@ near_rest as (
         event_type,
         near_key,
         occurred_at
-    from rest
+    from {{ ref('int_yotpo__events_told_by_rest') }}
     where event_type = 'loyalty_opt_in'
 ),
 
