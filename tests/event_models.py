@@ -26,6 +26,8 @@ TYPES = {
         "value": "decimal(12,2)",
         "value_currency": "varchar",
         "is_first_load": "boolean",
+        "is_friend": "boolean",
+        "may_create_profile": "boolean",
     },
     "rule": {
         "event_id": "varchar",
@@ -37,6 +39,8 @@ TYPES = {
         "is_first_load": "boolean",
         "is_friend": "boolean",
         "automation": "varchar",
+        "marker_tag": "varchar",
+        "may_create_profile": "boolean",
     },
 }
 QUICK = EngineSettings()
@@ -79,7 +83,6 @@ def rule_event(event_id: str, email: str, **values: Any) -> Row:
         "fields": {"Yotpo.StoreName": "Shop", "Yotpo.PerkRewardPoints": "25"},
         "is_first_load": False,
         "is_friend": False,
-        "automation": None,
     }
     return {**row, **values}
 
@@ -97,7 +100,7 @@ def publish(path: Path, destination: str, rows: Sequence[Row]) -> Path:
         place = f"({', '.join('?' for _ in types)})"
         for at in range(0, len(rows), 200):
             part = rows[at : at + 200]
-            values = [_text(row[name]) for row in part for name in types]
+            values = [_text(row.get(name)) for row in part for name in types]
             marks = ", ".join(place for _ in part)
             db.execute(f"insert into activation.sync_{destination}__events values {marks}", values)
     os.replace(new, path)  # noqa: PTH105 - the same call as the product's publish

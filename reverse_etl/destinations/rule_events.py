@@ -126,7 +126,7 @@ class RuleEvents:
                 for row in taken
             )
             yield (*told, *outcomes)
-        tag, *further = _tags(batch.rows[0])
+        tag, *further = _tags(batch.rows[0])  # nothing is live without a tag of its own
         for taken, outcomes in self._write(active, further):
             yield outcomes
             if batch.lane == "once":

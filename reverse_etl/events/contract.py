@@ -3,9 +3,12 @@
 Values only. A model holds one row per event and destination, already shaped for it:
 
     klaviyo  event_id, email, metric, occurred_at, properties (JSON object), value, value_currency,
-             is_first_load
+             is_first_load; optional: is_friend
     rule     event_id, email, event_type, tag, occurred_at, fields (JSON object Group.Field ->
-             text), is_first_load, is_friend; optional: automation (once, reset, force)
+             text), is_first_load, is_friend; optional: automation (once, reset, force), marker_tag
+             (a tag that every event of its programme puts)
+    both     optional: may_create_profile; false = told only to a vendor that we told something of
+             this person before
 """
 
 from collections.abc import Mapping
@@ -37,7 +40,11 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "is_friend": ("BOOLEAN",),
     },
 }
-OPTIONAL: Mapping[str, Mapping[str, str]] = {"klaviyo": {}, "rule": {"automation": "VARCHAR"}}
+# column -> its SQL type where it is missing.
+OPTIONAL: Mapping[str, Mapping[str, str]] = {
+    "klaviyo": {"is_friend": "BOOLEAN", "may_create_profile": "BOOLEAN"},
+    "rule": {"automation": "VARCHAR", "marker_tag": "VARCHAR", "may_create_profile": "BOOLEAN"},
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class EventSync:
         live_hours: older events are told as backfill, which starts no flow. An event of its
             programme's first load is backfill whatever its age.
         is_triggering: Rule only: tags of live events may start automations.
-        sends_friends: Rule only: events about people who are no members are sent.
+        sends_friends: events about friends of members, who are no members, are sent.
     """
 
     destination: str

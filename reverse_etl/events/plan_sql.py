@@ -69,7 +69,11 @@ class EventPlanSql:
             ("unreadable_json", "shown is null"),
             *shape.reasons(self.types),
         ]
-        skips = shape.skips(self.sync)
+        skips = [
+            # Of those who may not get a profile, only people whom the vendor has from us.
+            ("not_known", "not coalesce(may_create_profile, true) and not is_known"),
+            *shape.skips(self.sync),
+        ]
         return f"""
 create table judged as
 with wanted as (
@@ -95,6 +99,10 @@ open as (
         l.reason_code as last_reason,
         coalesce(l.attempt_count, 0) + 1 as attempt_count,
         coalesce(l.is_uncertain, false) as is_uncertain,
+        coalesce(w.email in (
+            select email from ledger.profiles where {self._mine} and accepted_at is not null
+                and reason_code is distinct from 'never_created'
+        ), false) as is_known,
         {"coalesce(w.occurred_at < t.told_until, false)" if shape.has_order else "false"} as is_late
     from wanted as w
     cross join (

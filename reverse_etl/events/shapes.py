@@ -97,6 +97,10 @@ def _klaviyo_reasons(types: Mapping[str, str]) -> list[tuple[str, str]]:
     return found
 
 
+def _klaviyo_skips(sync: EventSync) -> list[tuple[str, str]]:
+    return [] if sync.sends_friends else [("friend_events_off", "is_friend")]
+
+
 def _klaviyo_body(types: Mapping[str, str]) -> str:
     """https://developers.klaviyo.com/en/reference/bulk_create_events
 
@@ -120,7 +124,7 @@ def _klaviyo_body(types: Mapping[str, str]) -> str:
 _KLAVIYO = Shape(
     json_column="properties",
     reasons=_klaviyo_reasons,
-    skips=lambda _sync: [],
+    skips=_klaviyo_skips,
     body=_klaviyo_body,
     lane=lambda _sync: "'bulk'",
     group=lambda _types: "''",
@@ -133,7 +137,11 @@ def _rule_reasons(_types: Mapping[str, str]) -> list[tuple[str, str]]:
     unusable = f"not regexp_full_match(k, '{_RULE_FIELD}')"
     return [
         ("unusable_field", f"len(list_filter(json_keys(shown), lambda k: {unusable})) > 0"),
-        ("unusable_tag", f"regexp_matches(tag, '{_RULE_UNUSABLE_TAG}')"),
+        (
+            "unusable_tag",
+            f"regexp_matches(tag, '{_RULE_UNUSABLE_TAG}')"
+            f" or regexp_matches(marker_tag, '{_RULE_UNUSABLE_TAG}')",
+        ),
         ("payload_too_large", f"strlen(shown) >= {_RULE_GROUP_BYTES}"),
     ]
 
@@ -176,8 +184,8 @@ def _rule_lane(sync: EventSync) -> str:
 
 def _rule_group(_types: Mapping[str, str]) -> str:
     """Rule applies one list of tags to a whole call: the event's own, then the integration's."""
-    marked = f"list_contains(json_keys(shown), {literal(_RULE_STORE)})"
-    return f"coalesce(tag, '') || if({marked}, '\n{_RULE_STORE_TAG}', '')"
+    marked = f"if(list_contains(json_keys(shown), {literal(_RULE_STORE)}), '{_RULE_STORE_TAG}', '')"
+    return f"coalesce(tag, '') || '\n' || coalesce(marker_tag, {marked})"
 
 
 _RULE = Shape(

@@ -158,3 +158,28 @@ def test_an_unusable_model_is_named(tmp_path: Path, ledger: Ledger) -> None:
 def test_a_plan_tells_counts_and_nobodys_address(tmp_path: Path, ledger: Ledger) -> None:
     with plan(tmp_path, ledger, klaviyo_event("e", "anna@shop.se")) as planned:
         assert "anna" not in repr(planned)
+
+
+def test_whoever_may_get_no_profile_is_told_only_where_one_of_ours_exists(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    with ledger.open() as db:
+        for email, accepted_at, reason in (
+            ("known@shop.se", datetime(2026, 1, 1), None),  # noqa: DTZ001
+            ("never@shop.se", datetime(2026, 1, 1), "never_created"),  # noqa: DTZ001
+            ("asked@shop.se", None, None),
+        ):
+            db.execute(
+                "insert into profiles by name select 'klaviyo' as destination, 'profiles' as "
+                "object, ? as email, 'accepted' as state, ? as reason_code, '{}' as accepted, "
+                "false as is_holding, 1 as attempt_count, ? as accepted_at",
+                [email, reason, accepted_at],
+            )
+    people = ("known", "never", "asked", "new")
+    events = [klaviyo_event(name, f"{name}@shop.se", may_create_profile=False) for name in people]
+    events.append(klaviyo_event("friend", "known@shop.se", is_friend=True))
+    with plan(tmp_path, ledger, *events) as planned:
+        assert [row.event_id for row in planned.rows()] == ["known"]
+        assert planned.reasons() == {"friend_events_off": 1, "not_known": 3}
+    with plan(tmp_path, ledger, *events, sends_friends=True) as planned:
+        assert {row.event_id for row in planned.rows()} == {"known", "friend"}
