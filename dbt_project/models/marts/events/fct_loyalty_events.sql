@@ -4,7 +4,10 @@
     later than they happened (tier, opt-in and opt-out, progress) are the same when they are no more than a day apart.
 -#}
 {%- set columns = event_columns() | join(',\n        ') -%}
-{%- set days_between = 'abs(' ~ dbt.datediff('told.occurred_at', 'richer.occurred_at', 'day') ~ ')' -%}
+{%- set near_key = "program || '|' || event_type || '|' || near_key || '|'" -%}
+{#- `not in`, so that the few are looked up and not the many: the engine may turn an anti join round. -#}
+{%- set not_told_by_webhook = "event_id not in (select webhook_ids.event_id from webhook_ids)" -%}
+{%- set not_near = "coalesce(" ~ near_key ~ " || cast(cast(occurred_at as date) as " ~ dbt.type_string() ~ "), '') not in" -%}
 
 with webhooks as (
     select
@@ -34,24 +37,32 @@ calendar as (
     from {{ ref('int_loyalty__events_told_by_calendar') }}
 ),
 
-near_webhooks as (
-    select distinct
-        program,
-        event_type,
-        near_key,
-        occurred_at
+webhook_ids as (
+    select event_id
     from webhooks
-    where near_key is not null
 ),
 
-near_rest as (
-    select
-        program,
-        event_type,
-        near_key,
-        occurred_at
+-- the days on which a reading may date what these dated exactly
+near_webhooks as (
+    {%- for days in [-1, 0, 1] %}
+    select {{ near_key }} || cast(cast({{ dbt.dateadd('day', days, 'occurred_at') }} as date) as {{ dbt.type_string() }}) as near_day
+    from webhooks
+    where near_key is not null
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+near_opt_ins as (
+    {%- for days in [-1, 0, 1] %}
+    select {{ near_key }} || cast(cast({{ dbt.dateadd('day', days, 'occurred_at') }} as date) as {{ dbt.type_string() }}) as near_day
     from {{ ref('int_yotpo__events_told_by_rest') }}
     where event_type = 'loyalty_opt_in'
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
 ),
 
 -- where Yotpo itself reminds, on days of its own, the calendar no longer does
@@ -68,60 +79,27 @@ reminding as (
 told_once as (
     select * from webhooks
     union all
-    select told.*
-    from rest as told
+    select * from rest
     where
-        not exists (
-            select 1 from webhooks as richer
-            where richer.event_id = told.event_id
-        )
-        and not exists (
-            select 1 from near_webhooks as richer
-            where
-                richer.near_key = told.near_key
-                and richer.program = told.program
-                and richer.event_type = told.event_type
-                and {{ days_between }} <= 1
-        )
+        {{ not_told_by_webhook }}
+        and {{ not_near }} (select near_webhooks.near_day from near_webhooks)
     union all
-    select told.*
-    from snapshots as told
+    select * from snapshots
     where
-        not exists (
-            select 1 from webhooks as richer
-            where richer.event_id = told.event_id
-        )
-        and not exists (
-            select 1 from near_webhooks as richer
-            where
-                richer.near_key = told.near_key
-                and richer.program = told.program
-                and richer.event_type = told.event_type
-                and {{ days_between }} <= 1
-        )
-        and not exists (
-            select 1 from near_rest as richer
-            where
-                richer.near_key = told.near_key
-                and richer.program = told.program
-                and richer.event_type = told.event_type
-                and {{ days_between }} <= 1
-        )
+        {{ not_told_by_webhook }}
+        and {{ not_near }} (select near_webhooks.near_day from near_webhooks)
+        and {{ not_near }} (select near_opt_ins.near_day from near_opt_ins)
     union all
-    select told.*
-    from calendar as told
+    select calendar.*
+    from calendar
+    left join reminding
+        on
+            calendar.program = reminding.program
+            and calendar.event_type = reminding.event_type
+            and reminding.first_on < cast(calendar.occurred_at as date)
     where
-        not exists (
-            select 1 from webhooks as richer
-            where richer.event_id = told.event_id
-        )
-        and not exists (
-            select 1 from reminding
-            where
-                reminding.program = told.program
-                and reminding.event_type = told.event_type
-                and reminding.first_on < cast(told.occurred_at as date)
-        )
+        reminding.program is null
+        and calendar.{{ not_told_by_webhook }}
 ),
 
 first_readings as (
