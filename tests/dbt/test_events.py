@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import Any
 
 import pytest
 
+from sandbox.yotpo.webhooks import TOPICS
 from tests.dbt.shop import fill_shop
-from tests.dbt.warehouse import Warehouse
+from tests.dbt.warehouse import PROJECT, Warehouse
 
 pytestmark = pytest.mark.timeout(600)  # whoever asks first waits for three builds
 
@@ -382,3 +384,14 @@ def test_properties_are_the_vendors_fields(mornings: dict[str, list[dict[str, An
     assert properties["points_reminder", "poor@shop.test"]["points_needed"] == 1
     referred = properties["referral_completed", "both@shop.test"]["referred_customer"]
     assert (referred["email"], referred["first_name"]) == ("friend@shop.test", "Fay")
+
+
+def test_every_documented_topic_is_an_event_type_but_the_one_that_is_about_nobody() -> None:
+    with (PROJECT / "seeds" / "loyalty_event_types.csv").open(newline="") as file:
+        types = list(csv.DictReader(file))
+    known = {topic for row in types for topic in row["webhook_topics"].split("|") if topic}
+    assert known == set(TOPICS) - {"swell/redemption_code/below_threshold"}
+    of_yotpo = {row["vendor_event_name"] for row in types if row["vendor"] == "yotpo"}
+    beyond_rule = {"Loyalty Expiration Reminder", "Swell Points Changed"}
+    assert len(of_yotpo - beyond_rule) == 20
+    assert sum(row["vendor"] == "smile" for row in types) == 8
