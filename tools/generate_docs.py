@@ -225,7 +225,7 @@ def _properties(manifest: Mapping[str, Any]) -> str:
     entries = dictionary.entries(manifest)
     for node in _models(manifest, ("activation",)):
         sync = node["config"]["meta"].get("sync")
-        if not sync:
+        if not sync or sync["object"] == "events":  # events have attributes, no properties
             continue
         parts.append(f"\n## {sync['destination'].title()}: {sync['object']}\n\n{_prose(node)}\n")
         for family, meaning in FAMILIES.items():

@@ -36,13 +36,15 @@ _RULE_GROUP_BYTES = 65_000
 # https://help.rule.io/en/articles/349490-yotpo-loyalty
 _RULE_STORE = "Yotpo.StoreName"
 _RULE_STORE_TAG = "Yotpo"
-# What that integration writes as something else than text; a field keeps the type it was made with.
+# What is something else than text; a field keeps the type it was made with. Yotpo.* and
+# Subscriber.* as that integration writes them.
 _RULE_TYPES: Mapping[str, tuple[str, ...]] = {
     "datetime": (
         "Yotpo.LastPurchaseAt",
         "Yotpo.PointsExpireAt",
         "Yotpo.LastSeenAt",
         "Yotpo.OptInDate",
+        "LoyaltyEvent.CouponExpiresAt",
     ),
     "date": ("Subscriber.Birthday", "Subscriber.Anniversary"),
 }
