@@ -7,8 +7,8 @@ Pure text, executed by `events.plan` in a scratch DuckDB where the published fil
     judged      rows that are not accepted, shaped, with the first reason against sending them
     planned     the same without what was known to be unsendable before, in the order of sending
 
-What is told to a vendor for the first time ever is history, whatever its age: a ledger that was
-lost, or a sync that was switched on late, starts no flow.
+What happened before a vendor was told anything is history, whatever its age: a ledger that was
+lost, a sync that was switched on late, or a first one that was cut short, starts no flow.
 """
 
 from collections.abc import Mapping
@@ -93,8 +93,8 @@ with wanted as (
 open as (
     select
         w.*,
-        w.is_first_load or w.occurred_at < {_moment(self._oldest_live())} or is_first_delivery
-            as is_backfill,
+        w.is_first_load or w.occurred_at < {_moment(self._oldest_live())}
+            or told_since is null or w.occurred_at < told_since as is_backfill,
         l.state as last_state,
         l.reason_code as last_reason,
         coalesce(l.attempt_count, 0) + 1 as attempt_count,
@@ -106,8 +106,7 @@ open as (
         {"coalesce(w.occurred_at < t.told_until, false)" if shape.has_order else "false"} as is_late
     from wanted as w
     cross join (
-        select count(*) = 0 as is_first_delivery from ledger.events
-        where {self._mine} and state = 'accepted'
+        select min(sent_at) as told_since from ledger.events where {self._mine}
     )
     left join (select * from ledger.events where {self._mine}) as l on l.event_id = w.event_id
     {self._latest() if shape.has_order else ""}

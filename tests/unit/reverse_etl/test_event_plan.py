@@ -81,6 +81,18 @@ def test_whatever_a_vendor_is_told_for_the_first_time_ever_is_history(tmp_path: 
         }  # fmt: skip
 
 
+def test_what_a_first_delivery_left_behind_is_history_for_the_next(tmp_path: Path) -> None:
+    """Cut short by a kill, say: what happened before it began starts no flow later either."""
+    ledger = Ledger(tmp_path / "ledger.duckdb")
+    told_before(ledger, "klaviyo", ago(hours=3))
+    events = [
+        klaviyo_event("left behind", "a@shop.se", occurred_at=ago(hours=4)),
+        klaviyo_event("since", "a@shop.se", occurred_at=ago(hours=2)),
+    ]
+    with plan(tmp_path, ledger, *events) as planned:
+        assert {row.event_id for row in planned.rows() if row.is_backfill} == {"left behind"}
+
+
 DEEP: dict[str, Any] = {}
 for _ in range(12):
     DEEP = {"x": DEEP}
