@@ -65,6 +65,7 @@ keyed as (
     select
         *,
         cast(happened_at as date) as happened_on,
+        {{ dbt.date_trunc('day', text_to_utc_timestamp(json_text('payload', 'customer.loyalty_opt_in_date'))) }} as opted_in_at,
         coalesce({{ json_text('payload', 'redemption.reward_text') }}, '') as code,
         {{ epoch_second(text_to_utc_timestamp(json_text('payload', 'redemption.created_at'))) }} as redemption_second,
         {{ epoch_second(text_to_utc_timestamp(json_text('payload', 'perk.created_at'))) }} as perk_second,
@@ -94,8 +95,8 @@ identified as (
         addressee as email,
         is_about_friend,
         case
-            when event_type = 'loyalty_opt_in'
-                then coalesce({{ text_to_utc_timestamp(json_text('payload', 'customer.loyalty_opt_in_date')) }}, happened_at)
+            -- the body gives the day only; the delivery says more where it came on that day
+            when event_type = 'loyalty_opt_in' and opted_in_at <> cast(happened_on as timestamp) then opted_in_at
             else happened_at
         end as occurred_at,
         received_at,
@@ -137,7 +138,7 @@ identified as (
             when 'loyalty_opt_in'
                 then {{ event_id([
                     'member_id', "''",
-                    'coalesce(cast(' ~ text_to_utc_timestamp(json_text('payload', 'customer.loyalty_opt_in_date')) ~ ' as date), happened_on)',
+                    'coalesce(cast(opted_in_at as date), happened_on)',
                 ]) }}
             when 'loyalty_opt_out' then {{ event_id(['member_id', "''", 'happened_on']) }}
             when 'vip_tier_earned' then {{ event_id(['member_id', 'new_tier_id', 'happened_on']) }}
