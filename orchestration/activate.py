@@ -45,12 +45,6 @@ SYNCS = (
     DeclaredSync("rule", "subscribers", "sync_rule__subscribers"),
 )
 
-# Told after what is written about people: an automation is started only for whom Rule knows.
-EVENT_SYNCS = (
-    DeclaredSync("klaviyo", "events", "sync_klaviyo__events"),
-    DeclaredSync("rule", "events", "sync_rule__events"),
-)
-
 
 def declared(destination: str) -> DeclaredSync:
     """The sync of a destination."""
