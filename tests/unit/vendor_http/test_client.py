@@ -35,6 +35,16 @@ def test_passing_trouble_is_retried_and_counted(trouble: Answer) -> None:
         assert api.counts["GET"] == 2
 
 
+def test_a_request_that_must_not_be_repeated_is_made_once() -> None:
+    with (
+        vendor([(503, {}, b""), OK]) as (url, arrivals),
+        client(url) as api,
+        pytest.raises(VendorUnavailableError, match="failed 1 times"),
+    ):
+        api.send("GET", "/tags", max_attempts=1)
+    assert len(arrivals) == 1
+
+
 def test_retry_after_is_waited_for() -> None:
     with vendor([(429, {"Retry-After": "1"}, b""), OK]) as (url, arrivals), client(url) as api:
         api.get_json("/customers")
