@@ -56,6 +56,8 @@ class EventSync:
         live_hours: older events are told as backfill, which starts no flow. An event of its
             programme's first load is backfill whatever its age.
         is_triggering: Rule only: tags of live events may start automations.
+        present_fields: Rule only: fields that the sync of people writes. They say what is true now,
+            so history leaves them alone.
         sends_friends: events about friends of members, who are no members, are sent.
     """
 
@@ -63,6 +65,7 @@ class EventSync:
     live_hours: float = 48
     is_triggering: bool = False
     sends_friends: bool = False
+    present_fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.destination not in COLUMNS:

@@ -113,7 +113,7 @@ open as (
     where l.state is null or (l.state <> 'accepted' and l.quarantined_at is null)
 ),
 shaped as (
-    select *, {shape.body(self.types)} as body from open
+    select *, {shape.body(self.types, self.sync)} as body from open
 )
 select
     event_id, email, occurred_at, is_backfill, last_state, last_reason,

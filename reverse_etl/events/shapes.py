@@ -68,7 +68,7 @@ class Shape:
     json_column: str
     reasons: Callable[[Mapping[str, str]], list[tuple[str, str]]]
     skips: Callable[[EventSync], list[tuple[str, str]]]
-    body: Callable[[Mapping[str, str]], str]
+    body: Callable[[Mapping[str, str], EventSync], str]
     lane: Callable[[EventSync], str]
     group: Callable[[Mapping[str, str]], str]
     order: str
@@ -103,7 +103,7 @@ def _klaviyo_skips(sync: EventSync) -> list[tuple[str, str]]:
     return [] if sync.sends_friends else [("friend_events_off", "is_friend")]
 
 
-def _klaviyo_body(types: Mapping[str, str]) -> str:
+def _klaviyo_body(types: Mapping[str, str], _sync: EventSync) -> str:
     """https://developers.klaviyo.com/en/reference/bulk_create_events
 
     Whole seconds: Klaviyo cuts the rest off. `backfill` stands in each event and not in the group
@@ -154,10 +154,11 @@ def _rule_skips(sync: EventSync) -> list[tuple[str, str]]:
     return [*friends, ("nothing_to_tell", nothing)]
 
 
-def _rule_body(_types: Mapping[str, str]) -> str:
+def _rule_body(_types: Mapping[str, str], sync: EventSync) -> str:
     """`[{"key","value","type"}]`, values as text; `[]` for an event that others have overtaken.
 
-    A later event was told already, and its fields are what is true now.
+    A later event was told already, and its fields are what is true now. For the same reason
+    history does not write what the sync of people writes.
     """
     value = """json_extract_string(shown, '$."' || k || '"')"""
     types = " ".join(
@@ -171,6 +172,9 @@ def _rule_body(_types: Mapping[str, str]) -> str:
     # Only of usable names can a path be made; the others have the event refused.
     usable = f"list_filter(json_keys(shown), lambda k: regexp_full_match(k, '{_RULE_FIELD}'))"
     sent = f"list_filter({usable}, lambda k: k not in ({typed}) or {value} <> '')"
+    if sync.present_fields:
+        present = ", ".join(map(literal, sorted(sync.present_fields)))
+        sent = f"list_filter({sent}, lambda k: not is_backfill or k not in ({present}))"
     listed = f"array_to_string(list_transform({sent}, lambda k: {field}), ',')"
     return f"if(is_late, '[]', '[' || {listed} || ']')"
 

@@ -294,3 +294,19 @@ def test_a_refused_call_is_split_until_the_one_bad_event_is_found(shop: Shop) ->
     result = shop.tell(*rows, sync=EventSync("rule"))
     assert (result.total("accepted"), result.total("rejected")) == (39, 1)
     assert shop.states()["split17"] == ("rejected", "BadRequest")
+
+
+def test_history_leaves_alone_what_the_sync_of_people_writes(shop: Shop) -> None:
+    balance = {"key": "Yotpo.PointsBalance", "value": "250", "type": "text"}
+    for name in ("past", "young"):
+        shop.account.seed(f"{name}@present.se", fields=[balance])
+    fields = {"Yotpo.PointsBalance": "7", "Yotpo.PerkID": "8"}
+    old = rule_event("pf1", "past@present.se", fields=fields, is_first_load=True)
+    live = rule_event("pf2", "young@present.se", fields=fields)
+    only = rule_event("pf3", "past@present.se", fields={"Yotpo.PointsBalance": "7"}, tag=None)
+    sync = EventSync("rule", present_fields=frozenset({"Yotpo.PointsBalance"}))
+    shop.tell(old, live, only | {"is_first_load": True}, sync=sync)
+    people = shop.account.people()
+    assert people["past@present.se"]["fields"]["Yotpo"] == {"PointsBalance": "250", "PerkID": "8"}
+    assert people["young@present.se"]["fields"]["Yotpo"] == {"PointsBalance": "7", "PerkID": "8"}
+    assert shop.states()["pf3"] == ("skipped", "nothing_to_tell")
