@@ -142,8 +142,9 @@ def too_many_rejected(sync: DeclaredSync, result: SyncResult, tolerated: float) 
     if rejected <= max(ROWS_TOLERATED, tolerated * planned):
         return None
     return (
-        f"{sync.destination} rejected {rejected:,} of {planned:,} rows; see sync.rejections "
-        "for the reasons. They are tried again with fresh data next time"
+        f"{sync.destination} rejected {rejected:,} of {planned:,} rows; `loyalty "
+        "rejections` and the table sync.rejections tell the reasons. Who is not set aside is "
+        "tried again with fresh data next time"
     )
 
 

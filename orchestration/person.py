@@ -267,7 +267,7 @@ def _hint(
         state = "" if stone.is_finished else "; the erasure is not finished, give `forget` again"
         return f"was erased on {stone.erased_at[:10]}{state}"
     if "@" not in email:
-        return "this is no e-mail; people are found by their e-mail"
+        return "is no e-mail; people are found by their e-mail"
     if sources:
         return "is known to the programme, but not in the audited tables yet: `loyalty run`"
     if not home.audited.exists():

@@ -53,8 +53,8 @@ class Finding:
 
     def __str__(self) -> str:
         return (
-            f"{_WORDS[self.guard].format(people=f'{self.people:,}')}, {self.measured:.0%} "
-            f"(limit {self.limit:.0%})"
+            f"{_WORDS[self.guard].format(people=f'{self.people:,}')}, {_percent(self.measured)} "
+            f"(LOYALTY_GUARD_{self.guard.upper()} is {_percent(self.limit)})"
         )
 
 
@@ -134,3 +134,7 @@ def _usual_rows(ledger: LedgerFile, scope: Scope) -> float | None:
             [scope.destination, scope.object_name, _RUNS_COMPARED],
         ).fetchall()
     return float(median(row[0] for row in rows)) if rows else None
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.4g}%"

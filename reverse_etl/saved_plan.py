@@ -92,13 +92,17 @@ def load(path: Path) -> dict[str, SavedPlan]:
         made_at = datetime.fromisoformat(body["made_at"])
         return {
             name: SavedPlan(
-                name, made_at, plan["counts"], tuple(plan["guards"]), plan["fingerprint"]
+                name,
+                made_at,
+                dict(plan["counts"]),
+                tuple(plan["guards"]),
+                {part: str(plan["fingerprint"][part]) for part in _WHY},
             )
             for name, plan in body["destinations"].items()
         }
     except FileNotFoundError:
         raise LoyaltyError(f"There is no plan {path}; make one: `loyalty plan --save`") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OSError):
         raise LoyaltyError(f"{path} is no plan that `loyalty plan --save` wrote") from None
 
 

@@ -34,7 +34,6 @@ def reconcile(
     wanted = known(destinations, ("klaviyo", "rule"))
     now = clock(settings, datetime.now(UTC))()
     problems: list[str] = []
-    repaired: list[str] = []
     for name in wanted:
         result = read_one(
             console,
@@ -49,11 +48,9 @@ def reconcile(
             continue
         if repair and (marked := mark_drifted(home, result)):
             console.print(f"{name}: {marked:,} people are written again now", highlight=False)
-            repaired.append(name)
+            _sync([name])  # before the next vendor is read, which may take long
         elif problem := too_inaccurate(result, settings.least_accuracy):
             problems.append(problem)
-    if repaired:
-        _sync(repaired)
     if problems:
         raise LoyaltyError("; ".join(problems))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli.base import Only, app, known, start_run
+from orchestration.settings import load_settings, missing
 from vendor_http import LoyaltyError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def sync(
     destinations: Only = None,
     plan: Annotated[
         Path | None,
-        typer.Option(help="send exactly what `loyalty plan --save` wrote here, or nothing"),
+        typer.Option(help="send of each destination exactly what `plan --save` wrote, or nothing"),
     ] = None,
     approve: Approve = False,
 ) -> None:
@@ -99,6 +100,10 @@ def sync(
         destinations = destinations or list(load(plan))
         agreed["plan_file"] = str(plan.absolute())
     wanted = known(destinations, ("klaviyo", "rule"))
+    if destinations:  # named, so nobody expects them to be left out
+        settings = load_settings()
+        if absent := [missing(name) for name in wanted if not settings.has_key(name)]:
+            raise LoyaltyError("; ".join(absent))
 
     def selection() -> "Sequence[AssetKey]":
         from orchestration.assets.syncs import keys

@@ -1,8 +1,6 @@
 """`loyalty rejections`: who was refused and why, and the way back from quarantine."""
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from orchestration.cli.plans import mask
 from orchestration.home import Home
@@ -12,7 +10,6 @@ from reverse_etl.ledger import Ledger
 from vendor_http import LoyaltyError
 
 _ROWS_SHOWN = 200
-_COLUMNS = ("destination", "e-mail", "operation", "reason", "refusals", "last", "quarantine")
 
 
 def show(
@@ -28,28 +25,10 @@ def show(
     if not found:
         console.print("nobody is " + ("in quarantine" if only_quarantined else "refused"))
         return
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    for column in (
-        "destination",
-        "e-mail",
-        "operation",
-        "reason",
-        "refusals",
-        "last",
-        "quarantine",
-    ):
-        table.add_column(column, no_wrap=column != "reason", overflow="fold")
     for row in found[:_ROWS_SHOWN]:
-        table.add_row(
-            row.destination,
-            escape(row.email if has_emails else mask(row.email)),
-            row.operation,
-            escape(f"{row.reason_code}: {row.reason}" if row.reason else row.reason_code),
-            str(row.rejected_count) if row.state == "rejected" else "never sent",
-            f"{row.last_at:%Y-%m-%d %H:%M}" if row.last_at else "",
-            f"since {row.quarantined_at:%Y-%m-%d}" if row.quarantined_at else "",
-        )
-    console.print(table)
+        email = row.email if has_emails else mask(row.email)
+        console.print(f"{row.destination}  {email}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {_told(row)}", highlight=False, markup=False, soft_wrap=True)
     if len(found) > _ROWS_SHOWN:
         console.print(
             f"… and {len(found) - _ROWS_SHOWN:,} more; all of them are in sync.rejections of "
@@ -59,6 +38,15 @@ def show(
         )
     if any(row.quarantined_at for row in found):
         console.print("\nTry them again: loyalty rejections --release E-MAIL (or --release-all)")
+
+
+def _told(row: quarantine.Refused) -> str:
+    """Why, how often, since when; one line."""
+    why = f"{row.reason_code}: {row.reason}" if row.reason else row.reason_code
+    times = f"refused {row.rejected_count} times" if row.state == "rejected" else "never sent"
+    last = f", last {row.last_at:%Y-%m-%d %H:%M}" if row.last_at else ""
+    aside = f", set aside since {row.quarantined_at:%Y-%m-%d}" if row.quarantined_at else ""
+    return f"{row.operation}: {why} ({times}{last}{aside})"
 
 
 def release(
@@ -75,9 +63,9 @@ def release(
     released = quarantine.release(
         Ledger(home.ledger), destinations, email=email, reason_code=reason_code
     )
-    if not released:
+    if not released and email is not None:
         raise LoyaltyError("Nobody in quarantine matches; `loyalty rejections --quarantined`")
-    if home.published.exists():
+    if released and home.published.exists():
         publish_deliveries(home)
     console.print(f"{released:,} released; the next sync tries them again", highlight=False)
 

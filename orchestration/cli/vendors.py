@@ -80,20 +80,38 @@ def sandbox(home: Home, customers: int | None = None, port: int = 0) -> Iterator
 
 
 def serve(home: Home, arguments: list[str]) -> int:
-    """Serve in the foreground with options of `python -m sandbox`; its exit code."""
+    """Serve in the foreground with options of `python -m sandbox`; its exit code.
+
+    `loyalty --sandbox …` finds it, unless its state lies elsewhere.
+
+    Raises:
+        LoyaltyError: one runs for this home already; two would write one state.
+    """
     home.sandbox.mkdir(parents=True, exist_ok=True)
-    if "--state" not in arguments:
+    is_ours = "--state" not in arguments
+    if is_ours:
+        if running := find(home):
+            raise LoyaltyError(f"A sandbox runs at {running.base_url} already; stop it first")
         arguments = [*arguments, "--state", str(home.sandbox)]
     if "--customers" not in arguments:
         arguments = [*arguments, "--customers", str(_shop_size(home, None))]
     if "--port" not in arguments:
         arguments = [*arguments, "--port", str(free_port())]
+    if "--limits-scale" not in arguments:
+        arguments = [*arguments, "--limits-scale", str(LIMITS_SCALE)]
     command = [sys.executable, "-m", "sandbox", *arguments]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own module
+        if is_ours:
+            base_url = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}"
+            address = {"base_url": base_url, "pid": process.pid}
+            _address_file(home).write_bytes(orjson.dumps(address))
         try:
             return process.wait()
         except KeyboardInterrupt:
             return process.wait(30)
+        finally:
+            if is_ours:
+                _address_file(home).unlink(missing_ok=True)
 
 
 def sentence(happened: dict[str, int]) -> str:

@@ -171,7 +171,22 @@ def test_a_saved_plan_refuses_other_data_another_mapping_and_another_ledger(
         push("ledger", rows, Approval(saved=saved))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", orjson.dumps({"format": "other"})])
+NO_PRINT = {
+    "format": "loyalty-plan/1",
+    "made_at": "2026-11-22T06:00:00+00:00",
+    "destinations": {"klaviyo": {"counts": {}, "guards": [], "fingerprint": None}},
+}
+
+
+def test_a_folder_is_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(LoyaltyError, match="loyalty plan --save"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"{}", b"[]", orjson.dumps({"format": "other"}), orjson.dumps(NO_PRINT)],
+)
 def test_a_file_that_is_no_plan_says_so(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     if content is not None:
