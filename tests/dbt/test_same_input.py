@@ -36,6 +36,8 @@ TODAY = {
 # Tables by day or month run until today: periods that were over at the earlier clock stay as they
 # were. The share of one-and-done is told only when a month is some time past.
 PERIODS = {
+    "activation.sync_klaviyo__events": "occurred_at",
+    "activation.sync_rule__events": "occurred_at",
     "marts.fct_loyalty_events": "occurred_at",
     "marts.kpi_cohort_retention_monthly": "month_on",
     "marts.kpi_coupons_daily": "day_on",
