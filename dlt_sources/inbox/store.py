@@ -5,6 +5,9 @@ thread writes and syncs the batch (`segments.SegmentLog`), and only then its sen
 While one batch is written the next one gathers, so a slow disk makes batches larger, not answers
 impossible. What repeats an earlier delivery is stored once; what is known is rebuilt from the
 segments at each start. Knows no HTTP.
+
+Longer than most modules: gathering, writing, answering and knowing repetitions share one state and
+one lock, and read apart the order is lost.
 """
 
 import asyncio

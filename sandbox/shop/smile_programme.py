@@ -3,6 +3,9 @@
 `step(day)` lives one business day; the same days give the same records, however they are grouped.
 Whatever changes a balance goes through `_book`, so the ledger ties by construction. It knows
 nothing of HTTP. One class, because every event touches the same handful of records.
+
+Longer than most modules: one set of rules of one programme, each a short method over the same
+state of the shop; Smile's records and catalogue are modules of their own.
 """
 
 from __future__ import annotations

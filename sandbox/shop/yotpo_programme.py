@@ -4,6 +4,9 @@
 A balance is changed together with the history item that explains it, in `_credit` or `_settle`
 only, so the history ties by construction. It knows nothing of HTTP. One class, because every event
 touches the same handful of records.
+
+Longer than most modules: one set of rules of one programme, each a short method over the same
+state of the shop; Yotpo's records and catalogue are modules of their own.
 """
 
 from __future__ import annotations

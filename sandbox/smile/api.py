@@ -2,6 +2,8 @@
 
 Pages are serialised once and kept until a record or a switch changes. The key may read only: the
 documented writes answer 403. One class, because the resources share switches, caches and programme.
+
+Longer than most modules: one short handler per documented endpoint, side by side.
 """
 
 from __future__ import annotations

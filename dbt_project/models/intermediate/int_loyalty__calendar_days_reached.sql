@@ -2,7 +2,7 @@
     The days on which the calendar alone makes an event: a birthday, an end that comes near, some days of inactivity. An
     event of a day exists from its first moment (UTC) on. Only days since the programme's first reading, since the member
     joined, and of the last calendar_event_days: what was told is kept by the snapshot calendar_events, whatever happens
-    to the member later.
+    to the member later. Longer than most models: one short block per event, over the same days and members.
 -#}
 {%- set today = 'cast(' ~ loyalty_now() ~ ' as date)' -%}
 {%- set this_year = 'cast(extract(year from ' ~ loyalty_now() ~ ') as integer)' -%}
