@@ -12,7 +12,10 @@ import httpx
 from orchestration.settings import Settings
 from reverse_etl.destinations import klaviyo, klaviyo_revision, rule, rule_account
 from reverse_etl.destinations.base import Destination
+from reverse_etl.destinations.klaviyo_events import KlaviyoEvents
+from reverse_etl.destinations.rule_events import RuleEvents
 from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.events.base import EventDestination
 from vendor_http import ApiClient, ConfigurationError
 
 if TYPE_CHECKING:
@@ -48,6 +51,22 @@ def connect(name: str, settings: Settings) -> tuple[ApiClient, Destination] | No
         )
         return client, rule.RuleSubscribers(client, watch)
     return None
+
+
+def connect_events(name: str, settings: Settings) -> tuple[ApiClient, EventDestination] | None:
+    """The signed-in client of a destination and what tells events with it; None without a key.
+
+    Raises:
+        ConfigurationError: as `connect`; or the revision cannot tell history from the present.
+    """
+    if name == "rule" and settings.rule_api_key is not None:
+        watch = AnswerWatch()
+        client = rule_account.client(
+            settings.rule_api_key.get_secret_value(), watch, settings.rule_base_url
+        )
+        return client, RuleEvents(client, watch, settings.rule_active_sign)
+    found = destination_client(name, settings) if name == "klaviyo" else None
+    return (found, KlaviyoEvents(found, settings.klaviyo_revision)) if found else None
 
 
 def warnings(name: str, settings: Settings) -> list[str]:

@@ -24,6 +24,8 @@ from vendor_http import LoyaltyError
 
 # Single failed rows are a day's work; more than a share and than this many rows is a fault.
 ROWS_TOLERATED = 10
+# Of properties; the vendor-named ones can be switched off.
+FAMILIES = frozenset({"common", "vendor"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class DeclaredSync:
 SYNCS = (
     DeclaredSync("klaviyo", "profiles", "sync_klaviyo__profiles"),
     DeclaredSync("rule", "subscribers", "sync_rule__subscribers"),
+)
+
+# Told after what is written about people: an automation is started only for whom Rule knows.
+EVENT_SYNCS = (
+    DeclaredSync("klaviyo", "events", "sync_klaviyo__events"),
+    DeclaredSync("rule", "events", "sync_rule__events"),
 )
 
 
@@ -163,7 +171,7 @@ def not_delivered(sync: DeclaredSync, result: SyncResult, tolerated: float) -> s
 
 def specification(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpec:
     """The sync as dbt declares it and this installation's settings want it."""
-    families = {"common", "vendor"} if settings.vendor_properties else {"common"}
+    families = FAMILIES if settings.vendor_properties else {"common"}
     declared = sync_spec(read_manifest(home), sync.model, families)
     return replace(declared, clears=settings.clears(sync.destination))
 

@@ -161,7 +161,15 @@ class Settings(BaseSettings):
     rule_events: bool = _setting(
         "RULE_EVENTS",
         False,
-        "on: event tags may start automations in Rule; reserved, no events are sent yet",
+        "on: the tags of live events may start automations in Rule; off: events are told as data, "
+        "which starts none",
+    )
+    rule_active_sign: Literal["status", "opted_in"] = _setting(
+        "RULE_ACTIVE_SIGN",
+        "status",
+        "what tells that a person is active, so that an automation may start: status (Rule shows "
+        "it; where it does not, nothing is started) or opted_in (for accounts where somebody has "
+        "seen that blocked people are shown as not opted in)",
     )
     webhook_bytes: int = _setting(
         "LOYALTY_WEBHOOK_BYTES", 1_048_576, "longest webhook that is taken, in bytes", ge=1024
@@ -199,7 +207,13 @@ class Settings(BaseSettings):
     vendor_events: bool = _setting(
         "LOYALTY_VENDOR_EVENTS",
         True,
-        "off: leave vendor-named events to the vendor; reserved, no events are sent yet",
+        "off: no events are told to Klaviyo and Rule. They bear the names that the vendors' own "
+        "integrations use, so switch it off where one of these tells them",
+    )
+    friend_events: bool = _setting(
+        "LOYALTY_FRIEND_EVENTS",
+        False,
+        "on: events about the friends of a referral are sent, too; they are no members",
     )
     sweep_days: int = _setting(
         "LOYALTY_SWEEP_DAYS",
@@ -214,7 +228,8 @@ class Settings(BaseSettings):
     live_event_hours: int = _setting(
         "LOYALTY_LIVE_EVENT_HOURS",
         48,
-        "older events are sent as backfill, starting no flow; reserved, no events are sent yet",
+        "an event older than so many hours when it is told is history: it starts no flow and no "
+        "automation",
         ge=0,
     )
     rejected_share: float = _setting(
@@ -249,6 +264,13 @@ class Settings(BaseSettings):
     )
     guard_without_email: float = _share(
         "LOYALTY_GUARD_WITHOUT_EMAIL", 0.3, "the same for members without an e-mail; 1 = never"
+    )
+    guard_live_events: float = _setting(
+        "LOYALTY_GUARD_LIVE_EVENTS",
+        10,
+        "a sync of events waits for approval when it would tell more than 1,000 live ones, and "
+        "more than so many times what the last five runs told",
+        ge=1,
     )
     least_accuracy: float = _share(
         "LOYALTY_LEAST_ACCURACY",

@@ -1,6 +1,6 @@
 """One asset per declared sync: the people and values a vendor has accepted from us."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestration.accounts import warnings
 from orchestration.activate import (
+    EVENT_SYNCS,
     SYNCS,
     DeclaredSync,
     approval,
@@ -16,7 +17,8 @@ from orchestration.activate import (
     too_many_rejected,
 )
 from orchestration.assets.publication import KEY as PUBLISHED
-from orchestration.context import LoyaltyResource, explained, throttled
+from orchestration.context import LoyaltyResource, Step, explained, throttled
+from orchestration.event_syncs import run_events, why_left_out
 from orchestration.settings import missing
 from reverse_etl.guards import GuardError
 from reverse_etl.results import SyncResult
@@ -44,16 +46,36 @@ class SyncConfig(dg.Config):
 
 def keys(destinations: Collection[str]) -> list[dg.AssetKey]:
     """Asset keys of the syncs to the named destinations."""
-    return [_key(sync) for sync in SYNCS if sync.destination in destinations]
+    syncs = (*SYNCS, *EVENT_SYNCS)
+    return [_key(sync) for sync in syncs if sync.destination in destinations]
 
 
 def sync_assets() -> list[dg.AssetsDefinition]:
     """All declared syncs."""
-    return [_sync_asset(sync) for sync in SYNCS]
+    return [_sync_asset(sync) for sync in (*SYNCS, *EVENT_SYNCS)]
 
 
 def _key(sync: DeclaredSync) -> dg.AssetKey:
     return dg.AssetKey([sync.destination, sync.object_name])
+
+
+def _deps(sync: DeclaredSync) -> list[Sequence[str] | dg.AssetKey]:
+    """Its model as it is published; events also wait for what is written about people."""
+    people = [_key(other) for other in SYNCS if other.destination == sync.destination]
+    return [["activation", sync.model], PUBLISHED, *(people if sync in EVENT_SYNCS else ())]
+
+
+def _description(sync: DeclaredSync) -> str:
+    name = sync.destination.title()
+    if sync in EVENT_SYNCS:
+        return (
+            f"{sync.model} told to {name}: every event once, whatever happens; history starts no "
+            "flow; each one's outcome is in sync.events"
+        )
+    return (
+        f"{sync.model} at {name}: only differences to what was accepted before are sent; values "
+        "that ended are cleared; every row's outcome is in sync.*"
+    )
 
 
 def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
@@ -61,14 +83,11 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[["activation", sync.model], PUBLISHED],
+        deps=_deps(sync),
         group_name=f"activation_{sync.destination}",
         kinds={"python", sync.destination},
         tags={"cadence": "daily", "pii": "yes"},
-        description=(
-            f"{sync.model} at {sync.destination.title()}: only differences to what was accepted "
-            "before are sent; values that ended are cleared; every row's outcome is in sync.*"
-        ),
+        description=_description(sync),
         check_specs=[
             dg.AssetCheckSpec(
                 GUARDS,
@@ -91,28 +110,14 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
         with explained():
             for line in warnings(sync.destination, step.settings):
                 context.log.warning(line)
-            agreed = approval(
-                sync,
-                step.settings,
-                approve=config.approve,
-                plan_file=Path(config.plan_file) if config.plan_file else None,
-            )
             try:
-                result = run_sync(
-                    sync,
-                    step.settings,
-                    step.home,
-                    step.now,
-                    step.run_id,
-                    throttled(context.log.info),
-                    agreed,
-                )
+                result = _run(sync, config, step, throttled(context.log.info))
             except GuardError as error:
                 yield _check(key, GUARDS, problem=str(error))
                 raise
             yield _check(key, GUARDS, problem=None)
             if result is None:
-                context.log.info(f"left out: {missing(sync.destination)}")
+                context.log.info(f"left out: {_why_left_out(sync, config, step)}")
                 yield _check(key, REJECTED, problem=None)
                 yield dg.MaterializeResult(metadata={"left_out": True})
                 return
@@ -125,6 +130,32 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(metadata=_metadata(result))
 
     return synced
+
+
+def _run(
+    sync: DeclaredSync, config: SyncConfig, step: Step, say: Callable[[str], None]
+) -> SyncResult | None:
+    if sync in EVENT_SYNCS:
+        if config.plan_file:  # exactly that plan, which is about people
+            return None
+        return run_events(
+            sync, step.settings, step.home, step.now, step.run_id, say, is_approved=config.approve
+        )
+    agreed = approval(
+        sync,
+        step.settings,
+        approve=config.approve,
+        plan_file=Path(config.plan_file) if config.plan_file else None,
+    )
+    return run_sync(sync, step.settings, step.home, step.now, step.run_id, say, agreed)
+
+
+def _why_left_out(sync: DeclaredSync, config: SyncConfig, step: Step) -> str:
+    if sync in EVENT_SYNCS and config.plan_file:
+        return "a saved plan holds no events"
+    if sync in EVENT_SYNCS:
+        return why_left_out(sync, step.settings)
+    return missing(sync.destination)
 
 
 def _check(

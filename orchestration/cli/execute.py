@@ -8,7 +8,7 @@ import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 
-from orchestration.activate import SYNCS
+from orchestration.activate import EVENT_SYNCS, SYNCS
 from orchestration.assets import syncs
 from orchestration.assets.extraction import keys, operation_name
 from orchestration.cli.screen import STEP_TITLES, RunScreen
@@ -41,7 +41,9 @@ def execute(
         **_configured(
             {operation_name(p): keys([p.source]) for p in programs()}, wanted, extraction
         ),
-        **_configured({s.step: syncs.keys([s.destination]) for s in SYNCS}, wanted, delivery),
+        **_configured(
+            {s.step: syncs.keys([s.destination]) for s in (*SYNCS, *EVENT_SYNCS)}, wanted, delivery
+        ),
     }
     with RunScreen(console) as screen:
         outcome = run_assets(home, screen.report, selection, ops_config, now)

@@ -25,6 +25,8 @@ STEP_TITLES = {
     "published__loyalty": "Publish",
     "klaviyo__profiles": "Sync Klaviyo",
     "rule__subscribers": "Sync Rule",
+    "klaviyo__events": "Tell Klaviyo",
+    "rule__events": "Tell Rule",
 }
 # Where lines stay (a log, a pipe), progress is worth one so often.
 _LINE_EVERY_SECONDS = 20.0

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from orchestration.activate import SYNCS
+from orchestration.activate import EVENT_SYNCS, SYNCS
 from orchestration.assets.extraction import tables
 from orchestration.definitions import refresh_loyalty_job
 from orchestration.programs import programs
@@ -106,7 +106,7 @@ def test_definitions_load_without_keys_and_without_a_network(definitions: dg.Def
     job = definitions.resolve_job_def("refresh_loyalty_job")
     assert {node.name for node in job.nodes} == {
         *("extract_smile", "extract_yotpo", "load_inbox", "build_models", "published__loyalty"),
-        *(sync.step for sync in SYNCS),
+        *(sync.step for sync in (*SYNCS, *EVENT_SYNCS)),
     }
 
 
@@ -158,7 +158,7 @@ def test_every_raw_table_reaches_klaviyo_or_says_why_not(graph: AssetGraph) -> N
     assert raw - arriving == set(NOT_PUSHED), "either a gap in the lineage, or list the reason"
 
 
-@pytest.mark.parametrize("sync", SYNCS, ids=lambda sync: sync.step)
+@pytest.mark.parametrize("sync", [*SYNCS, *EVENT_SYNCS], ids=lambda sync: sync.step)
 def test_every_sync_comes_from_both_programmes_and_from_the_published_file(
     graph: AssetGraph, sync: object
 ) -> None:
