@@ -18,7 +18,7 @@ test: $(READY) $(OLDEST) ## the tests (all but the long siege of `make soak`)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 soak: $(READY) ## strange vendors, kills and a full disk against whole runs: ten more minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow && $(BIN)/python -m pytest -n 2 tests/property --hypothesis-profile=explore
 
 check: $(READY) ## lint, types, import rule, SQL style, current lock and generated documents
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && (cd dbt_project && ../$(BIN)/sqlfluff lint -q .) && $(BIN)/python tools/check_lock.py && $(BIN)/python tools/generate_docs.py --check

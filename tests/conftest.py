@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 OWN_PREFIXES = ("LOYALTY_", "SMILE_", "YOTPO_", "KLAVIYO_", "RULE_", "DAGSTER_", "DBT_", "DLT_")
+
+# Examples are the same in every run and may take their time; `make soak` looks for new ones.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", patient)
+settings.register_profile("repeatable", patient, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

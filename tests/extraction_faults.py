@@ -98,7 +98,7 @@ CASES: tuple[Case, ...] = (
     Case("not JSON, three times", _both(BUSY, "not_json", next=3)),
     Case("not JSON that stays", _both(BUSY, "not_json", after=1), _AWAY, _LATER),
     Case("slow answers", _both(BUSY, "latency", seconds=0.02, every=2)),
-    Case("timeout, twice", _both(PAGED, "latency", seconds=0.6, next=2), timeout_seconds=0.25),
+    Case("timeout, twice", _both(PAGED, "latency", seconds=2.0, next=2), timeout_seconds=0.75),
     Case("expired cursor", _both(PAGED, "expired_cursor", next=1)),
     Case(
         "expired cursor, again and again",

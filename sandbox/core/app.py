@@ -228,9 +228,6 @@ class VendorApp(ABC):
         record = self.context.requests.record
         faults = self.faults
         if faults.active:
-            late = faults.draw("latency", operation)
-            if late is not None:
-                await asyncio.sleep(float(late["seconds"]))
             if faults.draw("cut_connection", operation) is not None:
                 record(self.vendor, operation, writes=writes, status=0)
                 await cut(scope, receive)
@@ -257,6 +254,9 @@ class VendorApp(ABC):
         self, operation: str, reply: Reply, scope: Scope, receive: Receive, send: Send
     ) -> None:
         faults = self.faults
+        late = faults.draw("latency", operation)
+        if late is not None:  # done is done: who has gone away meanwhile is not asked again
+            await asyncio.sleep(float(late["seconds"]))
         if faults.draw("cut_after", operation) is not None:
             await cut(scope, receive)
             return

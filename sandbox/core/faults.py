@@ -34,7 +34,7 @@ class Fault:
 
 COMMON_FAULTS: tuple[Fault, ...] = (
     Fault("error", "answer with a status instead of the data", {"status": 500, "retry_after": ""}),
-    Fault("latency", "answer late", {"seconds": 0.2}),
+    Fault("latency", "do at once what was asked, and answer late", {"seconds": 0.2}),
     Fault("slow_body", "send half the body, wait, send the rest", {"seconds": 0.5}),
     Fault("cut_connection", "close the connection without any answer"),
     Fault("cut_after", "do what was asked, then close the connection without any answer"),

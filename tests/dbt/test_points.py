@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.dbt.warehouse import NOW, Warehouse
@@ -135,7 +135,7 @@ def fifo(rows: list[Row]) -> tuple[dict[str, int], Counter[tuple[str, str]]]:
     return {lot: points for lot, points in remaining.items() if points}, +fates
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(rows=ROWS)
 def test_lots_and_cohorts_are_those_of_a_queue(compiled: Compiled, rows: list[Row]) -> None:
     with compiled.database() as connection:

@@ -137,7 +137,8 @@ class Play:
             ledger, published = self._begin(vendor, shop)
             job = self._job(name, published.parent)
             ended = self._processes.run(replace(job, kill_phase=PHASE, kill_step=step))
-            assert ended.killed
+            # The number of questions about a job differs: a late step may lie beyond the end.
+            assert ended.killed or step > ended.steps[PHASE]
             third = run(published, ledger, vendor.destination(bulk_rows=BATCH), "third")
             assert_tied(third)
             return self._note(f"kill -9 before step {step}", vendor, shop, "killed", needed, "")

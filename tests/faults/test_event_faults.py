@@ -222,10 +222,10 @@ def test_no_answer_within_the_time_out_tells_nothing_twice(
     sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     shop = Shop("slow", "klaviyo", sandbox, tmp_path)
-    order = {"seconds": 1.0, "next": 1, "operation": KLAVIYO_POST}
+    order = {"seconds": 4.0, "next": 1, "operation": KLAVIYO_POST}
     sandbox.control.faults("klaviyo", latency=order)
     destination = small(shop.account)
-    shop.account.clients[-1]._http.timeout = httpx.Timeout(0.5)
+    shop.account.clients[-1]._http.timeout = httpx.Timeout(1.5)
     run(shop.published, shop.ledger, destination, "first")
     shop.check()
     shop.close()

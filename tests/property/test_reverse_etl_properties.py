@@ -197,7 +197,7 @@ def test_batches_keep_every_row_once_in_order_and_within_limits(
         assert sum(len(r.body) for r in batch.rows) <= limits[batch.lane].bytes
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     email=st.one_of(
         st.emails().map(str.lower),

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from reverse_etl_models import NOW, ModelVendor, member, publish, run, spec
 
@@ -166,7 +166,6 @@ _json = some.recursive(
 
 
 # Making arbitrary JSON takes longer than Hypothesis likes on a busy machine.
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(some.dictionaries(some.sampled_from([POINTS, TIER, EXPIRES, "Other"]), _json))
 def test_what_comes_back_as_it_left_is_never_drift(accepted: dict[str, Any]) -> None:
     shown = orjson.loads(orjson.dumps(accepted))
