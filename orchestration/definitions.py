@@ -23,13 +23,12 @@ from orchestration.assets.publication import publication_asset
 from orchestration.assets.syncs import sync_assets
 from orchestration.context import LoyaltyResource
 from orchestration.home import Home
+from orchestration.operations.schedules import REFRESH_JOB, refresh_schedule
 from orchestration.programs import programs
 from orchestration.settings import load_settings
 from orchestration.step_server import PRELOADED
 
-JOB_NAME = "refresh_loyalty_job"
-# After the stores' nightly batches (Smile syncs with the shop at night, US Eastern time).
-DAILY_CRON = "15 5 * * *"
+JOB_NAME = REFRESH_JOB
 # Extraction of two programmes side by side, then two syncs side by side; more would only queue.
 MAX_CONCURRENT_STEPS = 4
 
@@ -43,7 +42,7 @@ def defs() -> dg.Definitions:
             asset_checks=read_back_checks(),
             # One step of a second; a process of its own for it took 25 s more on two busy cores.
             jobs=[read_back_job(executor()), inbox_job(dg.in_process_executor)],
-            schedules=[read_back_schedule()],
+            schedules=[read_back_schedule(load_settings().timezone)],
             sensors=[inbox_sensor()],
         ),
     )
@@ -51,7 +50,8 @@ def defs() -> dg.Definitions:
 
 def _refresh(beside: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
     """The daily refresh, without the checks `beside` it that the code location has as well."""
-    home = Home(load_settings().home)
+    settings = load_settings()
+    home = Home(settings.home)
     manifest = dbt.read_manifest(home)
     models = build_assets(dbt.project(home), manifest)
     return dg.Definitions(
@@ -64,16 +64,7 @@ def _refresh(beside: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
             *sync_assets(),
         ],
         jobs=[refresh_loyalty(beside)],
-        schedules=[
-            dg.ScheduleDefinition(
-                name=f"daily_{JOB_NAME}",
-                job_name=JOB_NAME,
-                cron_schedule=DAILY_CRON,
-                execution_timezone="UTC",
-                description="The whole refresh, once a day. Off until somebody switches it on: "
-                "its syncs reach real people.",
-            )
-        ],
+        schedules=[refresh_schedule(settings)],
         resources={"loyalty": LoyaltyResource()},
         executor=executor(),  # of whatever is materialized in the UI without the job
     )

@@ -10,6 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import (
     AliasChoices,
@@ -277,15 +278,132 @@ class Settings(BaseSettings):
         0.99,
         "a read-back fails when a smaller share of the people it read is as the vendor accepted",
     )
+    ui_host: str = _setting(
+        "LOYALTY_UI_HOST",
+        "127.0.0.1",
+        "address at which `loyalty serve` opens the Dagster UI, which asks nobody for a password",
+    )
+    ui_port: int = _setting("LOYALTY_UI_PORT", 3000, "port of that UI", ge=1, le=65535)
+    webhook_host: str = _setting(
+        "LOYALTY_WEBHOOK_HOST", "127.0.0.1", "address at which `loyalty serve` takes webhooks"
+    )
+    webhook_port: int = _setting(
+        "LOYALTY_WEBHOOK_PORT", 8770, "port of that receiver", ge=1, le=65535
+    )
+    refresh_at: str = _setting(
+        "LOYALTY_REFRESH_AT",
+        "05:15",
+        "time of the daily refresh, HH:MM in LOYALTY_TIMEZONE; by default after the night in which "
+        "shops and vendors do their own batches",
+        pattern=r"^([01]?\d|2[0-3]):[0-5]\d$",
+    )
+    timezone: str = _setting(
+        "LOYALTY_TIMEZONE", "UTC", "time zone of all schedules, for instance Europe/Stockholm"
+    )
+    max_stale_hours: float = _setting(
+        "LOYALTY_MAX_STALE_HOURS",
+        20,
+        "a sync holds back whoever belongs to a programme that was last read longer ago; below the "
+        "24 hours between two refreshes, so that a night that failed is not sent as if it were new",
+        gt=0,
+    )
+    fresh_hours: float = _setting(
+        "LOYALTY_FRESH_HOURS",
+        30,
+        "a layer (raw, marts, published, synced) counts as stale after so many hours: a day, the "
+        "refresh itself, and time to repeat it",
+        gt=0,
+    )
+    rows_lost: float = _share(
+        "LOYALTY_ROWS_LOST",
+        0.3,
+        "nothing is published when a table of members, rewards, tiers, ledger or coupons has lost "
+        "more than this share of a programme's rows since it was last published; 1 = never mind",
+    )
+    set_aside_share: float = _share(
+        "LOYALTY_SET_ASIDE_SHARE",
+        0.01,
+        "a check fails when more than this share of the people at a destination (and more than 10) "
+        "are set aside because the vendor refused them too often",
+    )
+    least_disk_gib: float = _setting(
+        "LOYALTY_LEAST_DISK_GIB",
+        2.0,
+        "a check fails when less is free where LOYALTY_HOME lies: a refresh of a large shop writes "
+        "the warehouse, its copy and two published files",
+        ge=0,
+    )
+    ui_url: str | None = _setting(
+        "LOYALTY_UI_URL", None, "address of the Dagster UI, for the links in alerts"
+    )
+    dagster_postgres_url: SecretStr | None = _setting(
+        "LOYALTY_DAGSTER_POSTGRES_URL",
+        None,
+        "PostgreSQL for Dagster's runs, postgresql://user:password@host/database; unset = files "
+        "under LOYALTY_HOME. Needs the extra `postgres`",
+    )
+    keep_run_days: int = _setting(
+        "LOYALTY_KEEP_RUN_DAYS",
+        90,
+        "Dagster's runs, their logs and events are kept so many days",
+        ge=1,
+    )
+    keep_record_days: int = _setting(
+        "LOYALTY_KEEP_RECORD_DAYS",
+        730,
+        "the ledger's record of runs, refusals, jobs and read-backs is kept so many days; what "
+        "each vendor holds of each person is kept as long as it is held",
+        ge=31,
+    )
+    keep_quarantine_days: int = _setting(
+        "LOYALTY_KEEP_QUARANTINE_DAYS",
+        180,
+        "values that could not be read as their column's type are kept so many days",
+        ge=1,
+    )
+    keep_leftover_days: int = _setting(
+        "LOYALTY_KEEP_LEFTOVER_DAYS",
+        14,
+        "extractions that were never finished, simulations, and homes that a restore moved aside "
+        "are kept so many days",
+        ge=2,
+    )
+    published_mode: str = _setting(
+        "LOYALTY_PUBLISHED_MODE",
+        "0440",
+        "rights of the published file, octal: 0440 lets the group of its folder read, 0400 only "
+        "this user, 0444 everybody on the machine. It holds e-mails",
+        pattern=r"^0?4[04][04]$",
+    )
     alert_webhook: SecretStr | None = _setting(
         "LOYALTY_ALERT_WEBHOOK",
         None,
-        "Slack-compatible address for alerts; reserved, no alerts are sent yet",
+        "Slack-compatible incoming webhook that alerts are posted to; the address is a secret",
+    )
+    alert_email_to: Annotated[tuple[str, ...], NoDecode] = _setting(
+        "LOYALTY_ALERT_EMAIL_TO", (), "addresses that alerts are mailed to, with commas between"
+    )
+    alert_email_from: str | None = _setting(
+        "LOYALTY_ALERT_EMAIL_FROM", None, "sender of the alerts; unset = the first receiver"
+    )
+    smtp_host: str | None = _setting(
+        "LOYALTY_SMTP_HOST", None, "mail server for alerts; needed with LOYALTY_ALERT_EMAIL_TO"
+    )
+    smtp_port: int = _setting("LOYALTY_SMTP_PORT", 587, "port of that server", ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = _setting(
+        "LOYALTY_SMTP_SECURITY",
+        "starttls",
+        "starttls (usual on 587), tls (from the first byte, usual on 465) or none (a relay on this "
+        "machine)",
+    )
+    smtp_user: str | None = _setting("LOYALTY_SMTP_USER", None, "user at that server; unset = none")
+    smtp_password: SecretStr | None = _setting(
+        "LOYALTY_SMTP_PASSWORD", None, "password of that user"
     )
 
-    @field_validator("program_priority", mode="before")
+    @field_validator("program_priority", "alert_email_to", mode="before")
     @classmethod
-    def _split_priority(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
@@ -297,6 +415,13 @@ class Settings(BaseSettings):
         if unknown or len(set(value)) != len(value) or not value:
             raise ValueError(f"names of programmes, each once, out of {', '.join(SOURCES)}")
         return value + tuple(name for name in SOURCES if name not in value)
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("no time zone of that name, for instance Europe/Stockholm")
+        return value
 
     @field_validator("now")
     @classmethod
@@ -316,17 +441,36 @@ class Settings(BaseSettings):
         "klaviyo_base_url",
         "klaviyo_oauth_authorize_url",
         "rule_base_url",
+        "ui_url",
     )
     @classmethod
-    def _is_address(cls, value: str) -> str:
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         _HTTP_URL.validate_python(value)
         return value.rstrip("/")
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_secret_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                _HTTP_URL.validate_python(value.get_secret_value())
+            except ValidationError:  # its text would show the secret
+                raise ValueError("no http address") from None
+        return value
 
     @model_validator(mode="after")
     def _yotpo_needs_both(self) -> Self:
         if (self.yotpo_guid is None) != (self.yotpo_api_key is None):
             missing = "YOTPO_GUID" if self.yotpo_guid is None else "YOTPO_API_KEY"
             raise ValueError(f"Yotpo needs YOTPO_GUID and YOTPO_API_KEY; {missing} is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _mail_needs_a_server(self) -> Self:
+        if self.alert_email_to and self.smtp_host is None:
+            raise ValueError("LOYALTY_ALERT_EMAIL_TO needs LOYALTY_SMTP_HOST, which is missing")
         return self
 
     @model_validator(mode="after")

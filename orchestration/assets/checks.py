@@ -62,15 +62,16 @@ def read_back_job(executor: dg.ExecutorDefinition) -> "dg.UnresolvedAssetJobDefi
     )
 
 
-def read_back_schedule() -> dg.ScheduleDefinition:
-    """Every night; off until somebody switches it on."""
+def read_back_schedule(timezone: str) -> dg.ScheduleDefinition:
+    """Every night, by the clock of `timezone`; off until somebody switches it on."""
     return dg.ScheduleDefinition(
         name=f"nightly_{JOB_NAME}",
         job_name=JOB_NAME,
         cron_schedule=NIGHTLY_CRON,
-        execution_timezone="UTC",
+        execution_timezone=timezone,
         description="The read-back of a sample, every night. Off until somebody switches it on: "
-        "it spends requests of the vendors' accounts.",
+        "it spends requests of the vendors' accounts. Runbook: "
+        f"docs/runbooks/schedule-nightly-{JOB_NAME.replace('_', '-')}.md",
     )
 
 
