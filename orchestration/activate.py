@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestration.accounts import connect
 from orchestration.dbt import read_manifest
 from orchestration.home import Home, claim
+from orchestration.operations.sources import stale_programs
 from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
 from reverse_etl import engine, saved_plan
@@ -59,6 +60,11 @@ def declared(destination: str) -> DeclaredSync:
     return next(sync for sync in SYNCS if sync.destination == destination)
 
 
+def event_sync(destination: str) -> DeclaredSync:
+    """The sync of events of a destination."""
+    return next(sync for sync in EVENT_SYNCS if sync.destination == destination)
+
+
 def plan(
     sync: DeclaredSync, settings: Settings, home: Home, now: datetime, *, is_kept: bool = False
 ) -> Plan:
@@ -66,11 +72,11 @@ def plan(
 
     `is_kept`: it is going to be saved.
     """
-    _require_published(home)
+    require_published(home)
     return plan_sync(
         home.audited,
         Ledger(home.ledger),
-        specification(sync, settings, home),
+        specification_today(sync, settings, home, now),
         now,
         uuid.uuid4().hex,
         has_fingerprint=is_kept,
@@ -127,11 +133,11 @@ def run_sync(
     client, destination = connected
     with client:
         claim(home, sync.destination, settings.base_url(sync.destination))
-        _require_published(home)
+        require_published(home)
         try:
             return engine.sync(
                 home.audited,
-                specification(sync, settings, home),
+                specification_today(sync, settings, home, now),
                 destination,
                 Ledger(home.ledger),
                 now,
@@ -176,7 +182,20 @@ def specification(sync: DeclaredSync, settings: Settings, home: Home) -> SyncSpe
     return replace(declared, clears=settings.clears(sync.destination))
 
 
-def _require_published(home: Home) -> None:
+def specification_today(
+    sync: DeclaredSync, settings: Settings, home: Home, now: datetime
+) -> SyncSpec:
+    """The sync without the people of programmes that were read too long ago."""
+    held = frozenset(stale_programs(home, settings, now))
+    return replace(specification(sync, settings, home), held_programs=held)
+
+
+def require_published(home: Home) -> None:
+    """Refuse to plan or send from a home without audited tables.
+
+    Raises:
+        LoyaltyError: nothing was published yet.
+    """
     if not home.audited.exists():
         raise LoyaltyError("Nothing is published yet; run `loyalty run` first")
 

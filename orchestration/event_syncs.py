@@ -1,11 +1,12 @@
 """Telling events: with which account and settings, and what is published of it afterwards."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from orchestration.accounts import connect_events
-from orchestration.activate import FAMILIES, DeclaredSync, declared
+from orchestration.activate import FAMILIES, DeclaredSync, declared, require_published
 from orchestration.dbt import read_manifest
 from orchestration.home import Home, claim
 from orchestration.publish import publish_deliveries
@@ -14,11 +15,11 @@ from reverse_etl.declarations import sync_spec
 from reverse_etl.events.contract import EventSync
 from reverse_etl.events.engine import sync_events
 from reverse_etl.events.guards import EventGuard
+from reverse_etl.events.plan import EventPlan, plan_events
 from reverse_etl.guards import GuardError
 from reverse_etl.job_watch import DEFAULT_SETTINGS
 from reverse_etl.ledger import Ledger
 from reverse_etl.results import Progress, SyncResult
-from vendor_http import LoyaltyError
 
 
 def specification(sync: DeclaredSync, settings: Settings, home: Home) -> EventSync:
@@ -47,6 +48,28 @@ def why_left_out(sync: DeclaredSync, settings: Settings) -> str:
     return missing(sync.destination)
 
 
+def plan_of_events(sync: DeclaredSync, settings: Settings, home: Home, now: datetime) -> EventPlan:
+    """What `run_events` would tell now, by kind; nothing is told. Close it after use.
+
+    Raises:
+        LoyaltyError: nothing is published yet.
+    """
+    require_published(home)
+    return plan_events(
+        home.audited,
+        Ledger(home.ledger),
+        specification(sync, settings, home),
+        now,
+        uuid.uuid4().hex,
+        has_kinds=True,
+    )
+
+
+def guard(settings: Settings) -> EventGuard:
+    """What is held until somebody approves it."""
+    return EventGuard(times=settings.guard_live_events)
+
+
 def run_events(
     sync: DeclaredSync,
     settings: Settings,
@@ -72,8 +95,7 @@ def run_events(
     client, destination = connected
     with client:
         claim(home, sync.destination, settings.base_url(sync.destination))
-        if not home.audited.exists():
-            raise LoyaltyError("Nothing is published yet; run `loyalty run` first")
+        require_published(home)
         has_news = True
         try:
             result = sync_events(
@@ -85,7 +107,7 @@ def run_events(
                 run_id,
                 lambda progress: say(_sentence(progress)),
                 replace(DEFAULT_SETTINGS, attempts=settings.rejection_attempts),
-                EventGuard(times=settings.guard_live_events),
+                guard(settings),
                 is_approved=is_approved,
             )
             has_news = bool(result.total("planned"))

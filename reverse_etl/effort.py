@@ -40,8 +40,8 @@ def _klaviyo(lanes: Sequence[LaneSize]) -> tuple[int, float]:
             jobs += max(ceil(lane.rows / klaviyo.BULK_ROWS), ceil(whole / klaviyo.BULK_BYTES))
         else:
             single += lane.rows
-    waits = _seconds(jobs, klaviyo.LIMITS["bulk"])
-    return jobs + single, waits + _seconds(single, klaviyo.LIMITS["profile-import"])
+    waits = seconds_at(jobs, klaviyo.LIMITS["bulk"])
+    return jobs + single, waits + seconds_at(single, klaviyo.LIMITS["profile-import"])
 
 
 def _rule(lanes: Sequence[LaneSize]) -> tuple[int, float]:
@@ -49,11 +49,11 @@ def _rule(lanes: Sequence[LaneSize]) -> tuple[int, float]:
     upserts = sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.group_rows if rows)
     upserts += sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.tag_rows)
     requests = upserts + sum(lane.removed_tags for lane in lanes)
-    return requests, _seconds(requests, rule_account.LIMITS["default"])
+    return requests, seconds_at(requests, rule_account.LIMITS["default"])
 
 
-def _seconds(requests: int, windows: Iterable[RateLimit]) -> float:
-    """Time until the last of so many requests may leave."""
+def seconds_at(requests: int, windows: Iterable[RateLimit]) -> float:
+    """Seconds until the last of so many requests may leave."""
     full_windows = [max(0, requests - 1) // w.requests * w.seconds for w in windows]
     return max(full_windows, default=0.0)
 

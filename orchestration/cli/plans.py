@@ -1,4 +1,7 @@
-"""`loyalty plan`: what a sync would send, counted, with samples; e-mails are masked."""
+"""`loyalty plan`: what a sync would send, counted, with samples; e-mails are masked.
+
+Events are told beside people, so each destination's plan of events follows (`event_plans`).
+"""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -9,11 +12,12 @@ import orjson
 from rich.console import Console
 
 from orchestration.activate import declared, guard_limits, plan
+from orchestration.cli.event_plans import cost_in_words, show_event_plan
 from orchestration.home import Home
 from orchestration.programs import clock
 from orchestration.settings import Settings
 from reverse_etl import saved_plan
-from reverse_etl.effort import Effort, effort
+from reverse_etl.effort import effort
 from reverse_etl.guards import Finding, judge
 from reverse_etl.ledger import Ledger
 from reverse_etl.planned import Plan
@@ -26,6 +30,7 @@ _NOT_SENT = {
     "invalid": "invalid, never sent",
     "waiting": "waiting for an earlier job",
     "quarantined": "in quarantine",
+    "held_back": "held back, for their programme was last read too long ago",
 }
 
 
@@ -48,18 +53,20 @@ def show_plans(
             kept[name] = planned, findings
             console.print(_counts(name, planned.counts), highlight=False, soft_wrap=True)
             if not planned.is_empty:
-                console.print(_cost(effort(planned)), highlight=False)
+                console.print(cost_in_words(effort(planned)), highlight=False)
             else:
                 console.print("  nothing to send", highlight=False)
             for finding in findings:
                 console.print(f"  [yellow]held until approved:[/] {finding}", highlight=False)
             for sample in planned.samples(samples):
                 console.print(_sample(sample), highlight=False, markup=False)
+            show_event_plan(console, settings, home, name, now)
             console.print()
         if save is not None:
             saved_plan.save(save, kept)
             console.print(
-                f"saved; send exactly this: loyalty sync --plan {save}",
+                f"saved; send exactly this: loyalty sync --plan {save}\n"
+                "The file holds people only: a sync with --plan tells no events.",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -72,13 +79,6 @@ def _counts(destination: str, counts: dict[str, int]) -> str:
         f"{counts[name]:,} {words}" for name, words in _NOT_SENT.items() if counts[name]
     )
     return f"[bold]{destination}[/]  {sent}" + (f"; {rest}" if rest else "")
-
-
-def _cost(cost: Effort) -> str:
-    """Requests, bytes, and the time that the vendor's limits ask for at least."""
-    minutes = cost.seconds / 60
-    time = f"at least {minutes:,.0f} minutes" if minutes >= 1 else "less than a minute"
-    return f"  {cost.requests:,} requests, {cost.payload_bytes:,} bytes, {time} of the limits"
 
 
 def _sample(sample: dict[str, Any]) -> str:

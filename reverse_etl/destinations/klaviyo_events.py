@@ -47,13 +47,34 @@ _GROUP_BYTES = len(_GROUP_HEAD) + len(_GROUP_MIDDLE) + len(_GROUP_TAIL) + len(",
 _POINTED = re.compile(r"/events-bulk-create/data/(\d+)(?:/attributes/events/data/(\d+))?(?:/|$)")
 
 
-class KlaviyoEvents:
+class KlaviyoEventSizes:
+    """What fits into a request.
+
+    Args:
+        bulk_events, bulk_bytes: largest request; 1,000 and 5 MB unless a test says otherwise.
+    """
+
+    is_one_per_person = False
+
+    def __init__(self, bulk_events: int = BULK_EVENTS, bulk_bytes: int = BULK_BYTES) -> None:
+        self.lanes: Mapping[str, LaneLimits] = {
+            "bulk": LaneLimits(bulk_events, bulk_bytes - len(_HEAD) - len(_TAIL)),
+        }
+
+    def event_bytes(self, row: PlannedEvent) -> int:
+        """Bytes in a request, as if no other event were of the same profile."""
+        body = row.body
+        size = len(body) if body.isascii() else len(body.encode())
+        return size + len(row.email) * 2 + _GROUP_BYTES
+
+
+class KlaviyoEvents(KlaviyoEventSizes):
     """Events of one account as a destination.
 
     Args:
         api: see `klaviyo.client`; needs events:write and profiles:write.
         revision: the one that the client was made with.
-        bulk_events, bulk_bytes: largest request; 1,000 and 5 MB unless a test says otherwise.
+        bulk_events, bulk_bytes: see `KlaviyoEventSizes`.
         parallel: requests at a time.
 
     Raises:
@@ -61,7 +82,6 @@ class KlaviyoEvents:
     """
 
     name = "klaviyo"
-    is_one_per_person = False
 
     def __init__(
         self,
@@ -77,11 +97,9 @@ class KlaviyoEvents:
                 f"Klaviyo's revision {revision} cannot tell history from what happens now. Set "
                 f"KLAVIYO_REVISION to {FIRST_WITH_BACKFILL} or later"
             )
+        super().__init__(bulk_events, bulk_bytes)
         self._api = api
         self.parallel = parallel
-        self.lanes: Mapping[str, LaneLimits] = {
-            "bulk": LaneLimits(bulk_events, bulk_bytes - len(_HEAD) - len(_TAIL)),
-        }
 
     def __repr__(self) -> str:
         return "KlaviyoEvents()"
@@ -90,12 +108,6 @@ class KlaviyoEvents:
     def requests(self) -> Mapping[str, int]:
         """Requests so far, by method."""
         return self._api.counts
-
-    def event_bytes(self, row: PlannedEvent) -> int:
-        """Bytes in a request, as if no other event were of the same profile."""
-        body = row.body
-        size = len(body) if body.isascii() else len(body.encode())
-        return size + len(row.email) * 2 + _GROUP_BYTES
 
     def deliver(self, batch: EventBatch) -> Iterator[Outcomes]:
         """Send one batch; see `EventDestination.deliver`."""

@@ -44,7 +44,30 @@ ACTIVE = "ACTIVE"
 ActiveSign = Literal["status", "opted_in"]
 
 
-class RuleEvents:
+class RuleEventSizes:
+    """What fits into a call.
+
+    Args:
+        bulk_rows: largest upsert.
+    """
+
+    is_one_per_person = True
+
+    def __init__(self, bulk_rows: int = BULK_ROWS) -> None:
+        live = LaneLimits(min(bulk_rows, LIVE_ROWS), BULK_BYTES)
+        self.lanes: Mapping[str, LaneLimits] = {
+            "data": LaneLimits(bulk_rows, BULK_BYTES),
+            "once": live,
+            "reset": live,
+            "force": live,
+        }
+
+    def event_bytes(self, row: PlannedEvent) -> int:
+        """Bytes of the person in the request, with its comma."""
+        return len(_person(row)) + 1
+
+
+class RuleEvents(RuleEventSizes):
     """Events of one account as a destination.
 
     Args:
@@ -60,7 +83,6 @@ class RuleEvents:
 
     name = "rule"
     parallel = 1  # the order of a person's events matters
-    is_one_per_person = True
 
     def __init__(
         self,
@@ -71,17 +93,11 @@ class RuleEvents:
         bulk_rows: int = BULK_ROWS,
         longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
+        super().__init__(bulk_rows)
         self._api = api
         self._watch = watch
         self._active_sign = active_sign
         self._longest_pause = longest_pause_seconds
-        live = LaneLimits(min(bulk_rows, LIVE_ROWS), BULK_BYTES)
-        self.lanes: Mapping[str, LaneLimits] = {
-            "data": LaneLimits(bulk_rows, BULK_BYTES),
-            "once": live,
-            "reset": live,
-            "force": live,
-        }
 
     def __repr__(self) -> str:
         return "RuleEvents()"
@@ -90,10 +106,6 @@ class RuleEvents:
     def requests(self) -> Mapping[str, int]:
         """Requests so far, by method."""
         return self._api.counts
-
-    def event_bytes(self, row: PlannedEvent) -> int:
-        """Bytes of the person in the request, with its comma."""
-        return len(_person(row)) + 1
 
     def deliver(self, batch: EventBatch) -> Iterator[Outcomes]:
         """Send one batch; see `EventDestination.deliver`."""

@@ -60,7 +60,22 @@ class EventOutcome:
 Outcomes = tuple[EventOutcome, ...]
 
 
-class EventDestination(Protocol):
+class EventSizes(Protocol):
+    """How events of one vendor are put together into requests."""
+
+    @property
+    def lanes(self) -> Mapping[str, LaneLimits]:
+        """Largest request per lane."""
+
+    @property
+    def is_one_per_person(self) -> bool:
+        """Whether a request may hold one event of each person only."""
+
+    def event_bytes(self, row: PlannedEvent) -> int:
+        """Bytes this event adds to a request, at most."""
+
+
+class EventDestination(EventSizes, Protocol):
     """One vendor that events are told to."""
 
     @property
@@ -68,23 +83,12 @@ class EventDestination(Protocol):
         """`klaviyo`, as in the settings."""
 
     @property
-    def lanes(self) -> Mapping[str, LaneLimits]:
-        """Largest request per lane."""
-
-    @property
     def parallel(self) -> int:
         """Requests that may be under way at a time; 1 where the order of events matters."""
 
     @property
-    def is_one_per_person(self) -> bool:
-        """Whether a request may hold one event of each person only."""
-
-    @property
     def requests(self) -> Mapping[str, int]:
         """Requests so far, by method."""
-
-    def event_bytes(self, row: PlannedEvent) -> int:
-        """Bytes this event adds to a request, at most."""
 
     def deliver(self, batch: EventBatch) -> Iterator[Outcomes]:
         """Send a batch; may be called by several threads at a time.

@@ -19,6 +19,7 @@ from reverse_etl.events.base import (
     EventBatch,
     EventDestination,
     EventOutcome,
+    EventSizes,
     PlannedEvent,
 )
 from reverse_etl.events.contract import OBJECT
@@ -179,9 +180,7 @@ class EventDelivery:
         return self._plan.now + timedelta(seconds=time.monotonic() - self._started)
 
 
-def batch_events(
-    rows: Iterable[PlannedEvent], destination: EventDestination
-) -> Iterator[EventBatch]:
+def batch_events(rows: Iterable[PlannedEvent], destination: EventSizes) -> Iterator[EventBatch]:
     """Batches no larger than their lane allows; an event larger than that travels alone."""
     current: list[PlannedEvent] = []
     people: set[str] = set()

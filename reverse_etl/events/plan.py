@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +25,16 @@ from vendor_http import ConfigurationError
 
 _FETCH_ROWS = 5_000
 _SEND = "reason_code is null"
+
+
+class KindCount(NamedTuple):
+    """Events of one kind: to tell as live, to tell as history, told already, held back."""
+
+    kind: str
+    live: int
+    backfill: int
+    told: int
+    held: int
 
 
 class EventPlan:
@@ -95,7 +105,8 @@ class EventPlan:
             .sql(
                 f"""
             select event_id, email, occurred_at, state, reason_code, attempt_count
-            from planned where not ({_SEND}) and coalesce(event_id, '') <> ''
+            from planned
+            where not ({_SEND}) and is_news and coalesce(event_id, '') <> ''
             """
             )
             .to_arrow_table()
@@ -103,15 +114,42 @@ class EventPlan:
         return pa.table({}) if table is None else table  # None only by the stubs
 
     def reasons(self) -> dict[str, int]:
-        """Events that are not sent, by reason."""
+        """Events that are held back, by reason; those too that were held back before."""
         rows = self._scratch.connection.cursor().execute(
             f"select reason_code, count(*) from planned where not ({_SEND}) group by 1 order by 1"
         )
         return {str(code): int(count) for code, count in rows.fetchall()}
 
+    def kinds(self) -> list[KindCount]:
+        """The same by what happened; of plans made with `has_kinds`."""
+        rows = self._scratch.connection.cursor().execute(
+            f"""
+            select
+                coalesce(kind, '(none)'),
+                coalesce(any_value(p.live), 0), coalesce(any_value(p.backfill), 0),
+                coalesce(any_value(t.event_count), 0), coalesce(any_value(p.held), 0)
+            from (
+                select kind,
+                    count(*) filter ({_SEND} and not is_backfill) as live,
+                    count(*) filter ({_SEND} and is_backfill) as backfill,
+                    count(*) filter (not ({_SEND})) as held
+                from planned group by kind
+            ) as p
+            full join told_kinds as t using (kind)
+            group by 1 order by 1
+            """
+        )
+        return [KindCount(str(kind), *counts) for kind, *counts in rows.fetchall()]
+
 
 def plan_events(
-    published: Path, ledger: LedgerFile, sync: EventSync, now: datetime, run_id: str
+    published: Path,
+    ledger: LedgerFile,
+    sync: EventSync,
+    now: datetime,
+    run_id: str,
+    *,
+    has_kinds: bool = False,
 ) -> EventPlan:
     """What the model holds and the destination has not accepted.
 
@@ -119,6 +157,7 @@ def plan_events(
         published: the published DuckDB file; opened read-only.
         ledger: what was accepted; see `EventLedger.recover` for what a killed run left.
         now: the product's clock: what is older than `sync.live_hours` then is backfill.
+        has_kinds: somebody is going to look at it by kind.
 
     Raises:
         ConfigurationError: file, table or a column is missing or of an unfit type.
@@ -132,7 +171,7 @@ def plan_events(
         pass  # makes and migrates the file, so that it can be attached read-only
     scratch = Scratch(ledger.path.parent / "scratch")
     try:
-        counts = _compute(scratch.connection, Path(published), ledger, sync, now)
+        counts = _compute(scratch.connection, Path(published), ledger, sync, now, has_kinds)
     except BaseException:
         scratch.close()
         raise
@@ -145,6 +184,7 @@ def _compute(
     ledger: LedgerFile,
     sync: EventSync,
     now: datetime,
+    has_kinds: bool,
 ) -> dict[str, int]:
     db.execute(f"attach {literal(str(published))} as published (read_only)")
     try:
@@ -156,6 +196,8 @@ def _compute(
             try:
                 rows, accepted, quarantined = _row(db, sql.counts())
                 db.execute(sql.judged(has_duplicates))
+                if has_kinds:
+                    db.execute(f"create table told_kinds as {sql.told_by_kind()}")
             finally:
                 db.execute("detach ledger")
     finally:
@@ -169,7 +211,8 @@ def _compute(
         f"""
         select count(*) filter ({_SEND} and is_backfill),
             count(*) filter ({_SEND} and not is_backfill),
-            count(*) filter (state = 'invalid'), count(*) filter (state = 'skipped')
+            count(*) filter (state = 'invalid' and is_news),
+            count(*) filter (state = 'skipped' and is_news)
         from planned
         """,
     )

@@ -5,7 +5,7 @@ Pure text, executed by `events.plan` in a scratch DuckDB where the published fil
 
     duplicates  ids that the model holds more than once
     judged      rows that are not accepted, shaped, with the first reason against sending them
-    planned     the same without what was known to be unsendable before, in the order of sending
+    planned     the same in the order of sending, with what was known to be unsendable before marked
 
 What happened before a vendor was told anything is history, whatever its age: a ledger that was
 lost, a sync that was switched on late, or a first one that was cut short, starts no flow.
@@ -49,6 +49,16 @@ class EventPlanSql:
             f"select (select count(*) from published.{self.sync.relation}), "
             "count(*) filter (state = 'accepted'), count(*) filter (quarantined_at is not null) "
             f"from ledger.events where {self._mine}"
+        )
+
+    def told_by_kind(self) -> str:
+        """Events of the model that the vendor has accepted, by what happened."""
+        kind = self.shape.kind
+        return (
+            f"select cast(m.{kind} as varchar) as kind, count(*) as event_count "
+            f"from published.{self.sync.relation} as m where cast(m.event_id as varchar) in "
+            f"(select event_id from ledger.events where {self._mine} and state = 'accepted') "
+            "group by 1"
         )
 
     def judged(self, has_duplicates: bool) -> str:
@@ -117,6 +127,7 @@ shaped as (
 )
 select
     event_id, email, occurred_at, is_backfill, last_state, last_reason,
+    cast({shape.kind} as varchar) as kind,
     cast(attempt_count as integer) as attempt_count,
     is_uncertain, body,
     {shape.lane(self.sync)} as lane,
@@ -145,11 +156,12 @@ with told as (
 select event_id, email, occurred_at, is_backfill, attempt_count, is_uncertain, lane, group_key,
     if(reason_code is null, body, null) as body,
     reason_code,
-    if(reason_code is null, null, state) as state
+    if(reason_code is null, null, state) as state,
+    kind,
+    -- What was found unsendable before, for the same reason, is no news.
+    reason_code is null or reason_code is distinct from last_reason
+        or state is distinct from last_state as is_news
 from told
--- What was found unsendable before, for the same reason, is no news.
-where reason_code is null or reason_code is distinct from last_reason
-    or state is distinct from last_state
 order by {self.shape.order}, email, occurred_at, event_id"""
 
     def _latest(self) -> str:

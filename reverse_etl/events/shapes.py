@@ -56,6 +56,7 @@ class Shape:
 
     Attributes:
         json_column: column that holds the event's own JSON object.
+        kind: column that says in words what happened.
         reasons: (reason code, SQL that is true where it applies), the first one counts.
         skips: the same for events that are left out on purpose.
         body: the destination's JSON.
@@ -66,6 +67,7 @@ class Shape:
     """
 
     json_column: str
+    kind: str
     reasons: Callable[[Mapping[str, str]], list[tuple[str, str]]]
     skips: Callable[[EventSync], list[tuple[str, str]]]
     body: Callable[[Mapping[str, str], EventSync], str]
@@ -125,6 +127,7 @@ def _klaviyo_body(types: Mapping[str, str], _sync: EventSync) -> str:
 
 _KLAVIYO = Shape(
     json_column="properties",
+    kind="metric",
     reasons=_klaviyo_reasons,
     skips=_klaviyo_skips,
     body=_klaviyo_body,
@@ -196,6 +199,7 @@ def _rule_group(_types: Mapping[str, str]) -> str:
 
 _RULE = Shape(
     json_column="fields",
+    kind="event_type",
     reasons=_rule_reasons,
     skips=_rule_skips,
     body=_rule_body,
