@@ -40,6 +40,7 @@ def show_summary(console: Console, published: Path, run_id: str) -> None:
         console.print(_programmes(connection))
         console.print(_best_rewards(connection))
         console.print(_deliveries(connection, run_id))
+        _say_events(console, connection, run_id)
     console.print(
         f"\nPublished: [bold]{published}[/] (any DuckDB ≥ 1.3). Three queries to try:\n",
         highlight=False,
@@ -54,6 +55,7 @@ def show_deliveries(console: Console, published: Path, run_id: str) -> None:
     """Print what run `run_id` delivered."""
     with _reading(published) as connection:
         console.print(_deliveries(connection, run_id))
+        _say_events(console, connection, run_id)
         console.print()
 
 
@@ -130,21 +132,42 @@ def _best_rewards(connection: duckdb.DuckDBPyConnection) -> Table:
 def _deliveries(connection: duckdb.DuckDBPyConnection, run_id: str) -> Table:
     table = _table("Sent in this run")
     counts = ("planned", "attempted", "accepted", "rejected", "invalid", "aborted")
-    for column in ("destination", "operation"):
+    for column in ("destination", "what", "operation"):
         table.add_column(column, no_wrap=True)
     for column in counts:
         table.add_column(column, justify="right", no_wrap=True)
     rows = connection.execute(
         f"""
-        select destination, operation, {", ".join(f"{c}_count" for c in counts)}
+        select destination, object, operation, {", ".join(f"{c}_count" for c in counts)}
         from sync.runs
         where run_id = ? and planned_count > 0
         order by all
         """,
         [run_id],
     ).fetchall()
-    for destination, operation, *numbers in rows:
-        table.add_row(destination, operation, *(f"{number:,}" for number in numbers))
+    for destination, what, operation, *numbers in rows:
+        table.add_row(destination, what, operation, *(f"{number:,}" for number in numbers))
     if not rows:
-        table.add_row("nothing", *[""] * 7)
+        table.add_row("nothing", *[""] * 8)
     return table
+
+
+def _say_events(console: Console, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    """How many of the events that each vendor accepted in this run may start something."""
+    rows = connection.execute(
+        """
+        select destination, count(*) filter (not was_backfill), count(*) filter (was_backfill)
+        from sync.events
+        where run_id = ? and state = 'accepted'
+        group by destination
+        order by destination
+        """,
+        [run_id],
+    ).fetchall()
+    for destination, live, history in rows:
+        console.print(
+            f"events told to {destination}: {live:,} of now, {history:,} of history, which start "
+            "nothing",
+            highlight=False,
+            soft_wrap=True,
+        )

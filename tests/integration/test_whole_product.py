@@ -195,12 +195,12 @@ def test_every_row_of_every_run_is_accounted_for(shop: Shop) -> None:
 
 def test_the_marts_over_the_deliveries_are_of_the_newest_sync(shop: Shop) -> None:
     days = shop.ask(
-        "select day_on, destination, operation, run_count, accepted_count "
+        "select day_on, destination, object, operation, run_count, accepted_count "
         "from marts.kpi_sync_profiles_daily order by all"
     )
     assert days
     assert days == shop.ask(
-        "select started_at::date, destination, operation, count(*), sum(accepted_count) "
+        "select started_at::date, destination, object, operation, count(*), sum(accepted_count) "
         "from sync.runs group by all order by all"
     )
     assert shop.ask("select sum(people_count) from marts.kpi_sync_states") == shop.ask(
