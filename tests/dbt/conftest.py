@@ -6,7 +6,7 @@ import pytest
 
 from tests.dbt.deliveries import fill_deliveries
 from tests.dbt.shop import fill_shop
-from tests.dbt.warehouse import Warehouse
+from tests.dbt.warehouse import Compiled, Warehouse
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     fill_deliveries(warehouse)
     warehouse.build()
     return warehouse
+
+
+@pytest.fixture(scope="session")
+def compiled(empty_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    # A folder of its own: dbt puts the SQL of unit tests, with their rows in it, over the models'.
+    target = tmp_path_factory.mktemp("compiled")
+    empty_warehouse.dbt("compile", "--target-path", str(target))
+    return Compiled(target / "compiled" / "loyalty" / "models")

@@ -186,6 +186,7 @@ def test_models_over_the_deliveries_need_nothing_that_is_not_published(
     everything = manifest["nodes"] | manifest["sources"]
     tagged = {node["name"]: node for node in models(manifest) if "deliveries" in node["tags"]}
     assert sorted(tagged) == [
+        "kpi_nudge_effects_monthly",
         "kpi_sync_acceptance_daily",
         "kpi_sync_errors_daily",
         "kpi_sync_profiles_daily",

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dbt.warehouse import NOW, Warehouse
+from tests.dbt.warehouse import NOW, Compiled, Warehouse
 
 LEDGER = (
     "program varchar, transaction_id varchar, member_id varchar, points_change bigint, "
@@ -75,32 +73,6 @@ ROWS = st.lists(
     ),
     max_size=25,
 )
-
-
-class Compiled:
-    """The models' SQL, and a database in memory to run it in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.sql = {path.stem: path.read_text() for path in folder.rglob("*.sql")}
-
-    def database(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect()
-        connection.execute("set TimeZone = 'UTC'; attach ':memory:' as warehouse; use warehouse")
-        connection.execute("create schema marts; create schema intermediate")
-        return connection
-
-    def build(self, connection: duckdb.DuckDBPyConnection, *models: str) -> None:
-        for model in models:
-            schema = "intermediate" if model.startswith("int_") else "marts"
-            connection.execute(f"create table {schema}.{model} as {self.sql[model]}")
-
-
-@pytest.fixture(scope="module")
-def compiled(empty_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    # A folder of its own: dbt puts the SQL of unit tests, with their rows in it, over the models'.
-    target = tmp_path_factory.mktemp("compiled")
-    empty_warehouse.dbt("compile", "--target-path", str(target))
-    return Compiled(target / "compiled" / "loyalty" / "models")
 
 
 def fifo(rows: list[Row]) -> tuple[dict[str, int], Counter[tuple[str, str]]]:

@@ -111,3 +111,28 @@ class Warehouse:
         rows: Iterable[dict[str, Any]] = self.rows(sql, *values)
         (row,) = rows
         return row
+
+
+class Compiled:
+    """The models' SQL, and a database in memory to run it in.
+
+    Args:
+        folder: where `dbt compile` wrote it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.sql = {path.stem: path.read_text() for path in folder.rglob("*.sql")}
+
+    def database(self) -> duckdb.DuckDBPyConnection:
+        """An empty database that the compiled SQL takes for the warehouse."""
+        connection = duckdb.connect()
+        connection.execute("set TimeZone = 'UTC'; attach ':memory:' as warehouse; use warehouse")
+        for schema in ("marts", "intermediate", "seeds", "sync"):
+            connection.execute(f"create schema {schema}")
+        return connection
+
+    def build(self, connection: duckdb.DuckDBPyConnection, *models: str) -> None:
+        """Make tables of these models, in this order."""
+        for model in models:
+            schema = "intermediate" if model.startswith("int_") else "marts"
+            connection.execute(f"create table {schema}.{model} as {self.sql[model]}")
