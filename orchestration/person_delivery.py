@@ -81,7 +81,7 @@ def _delivery(
     lent = Ledger(folder / "ledger.duckdb")
     lend(ledger, lent, scope, [email])
     with plan_sync(published, lent, spec, now, uuid.uuid4().hex) as plan:
-        difference, next_sync = _next(plan)
+        difference, next_sync = _next(plan, is_planned=state is not None)
     if is_under_way(ledger, scope, [email]):
         next_sync = "wait: a job that carries this person has not ended at the vendor"
     values = {p.name: wanted.get(p.column) for p in spec.properties}
@@ -120,7 +120,7 @@ def _recorded(ledger: Ledger, scope: Scope, email: str) -> tuple[Row | None, lis
     return next(iter(state), None), refused
 
 
-def _next(plan: Plan) -> tuple[Row, str]:
+def _next(plan: Plan, *, is_planned: bool) -> tuple[Row, str]:
     """What a sync would send, and in words."""
     counts: Mapping[str, int] = plan.counts
     for sample in plan.samples(1):
@@ -134,5 +134,7 @@ def _next(plan: Plan) -> tuple[Row, str]:
     if counts.get("not_known"):
         return {}, "nothing: may not get a profile and never had one from us"
     if counts.get("unchanged"):
+        if not is_planned:
+            return {}, "nothing: nothing of ours is wanted there, and nothing ever was"
         return {}, "nothing: the vendor holds what is wanted"
     return {}, "nothing: no row for this person in the sync"

@@ -9,10 +9,13 @@ from orchestration.cli.base import app, console, known, open_home
 from vendor_http import LoyaltyError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestration.erasure import Forgotten
     from orchestration.home import Home
 
 _PANEL = "People"
+_TABLES_SHOWN = 4
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -111,8 +114,7 @@ def _tell(done: "Forgotten", *, delete_at_vendors: bool) -> None:
         if vendor.kept:
             say(f"  not ours to clear, still there: {', '.join(vendor.kept)}")
     for place, counts in done.places.items():
-        where = ", ".join(f"{name} ({rows:,})" for name, rows in counts.items())
-        say(f"{place}: {sum(counts.values()):,} rows in {where}")
+        say(f"{place}: {sum(counts.values()):,} rows in {_tables(counts)}")
     if not done.places:
         say("nothing was known of this person here")
     say(f"erased; a hash ({done.name}) keeps the person out of every extraction from now on")
@@ -122,3 +124,11 @@ def _tell(done: "Forgotten", *, delete_at_vendors: bool) -> None:
             "it; --delete-at-vendors has them delete it"
         )
     say("Erase at Smile.io or Yotpo too, and in backups and copies of the published file")
+
+
+def _tables(counts: "Mapping[str, int]") -> str:
+    """The tables with most rows, and how many others."""
+    most = sorted(counts.items(), key=lambda each: -each[1])[:_TABLES_SHOWN]
+    named = ", ".join(f"{name} ({rows:,})" for name, rows in most)
+    others = len(counts) - len(most)
+    return f"{named} and {others} more tables" if others else named

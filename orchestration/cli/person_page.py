@@ -133,7 +133,8 @@ def _delivery(console: Console, one: Delivery) -> None:
             _line(console, f"  tags wanted: {', '.join(one.tags)}")
     else:
         _line(console, "  wanted: nothing")
-    _line(console, f"  accepted so far: {_accepted(one)}")
+    for line in _state(one):
+        _line(console, f"  {line}")
     for refusal in one.rejections:
         _line(
             console,
@@ -147,24 +148,25 @@ def _delivery(console: Console, one: Delivery) -> None:
         _line(console, f"    and {len(one.difference) - _DIFFERENCES_SHOWN} more (--json)")
 
 
-def _accepted(one: Delivery) -> str:
-    if one.ledger is None:
-        return "nothing was ever planned"
+def _state(one: Delivery) -> Iterable[str]:
+    """What the vendor holds of ours, and the last attempt to change it."""
     state = one.ledger
-    parts = [f"{len(one.held)} values held", f"last {state['operation']} {state['state']}"]
+    if state is None:
+        yield "held: nothing, and nothing was ever planned"
+        return
+    since = f", accepted {_shown(state['accepted_at'])}" if state["accepted_at"] else ""
+    yield f"held: {len(one.held)} values{since}"
+    parts = [f"last attempt: {state['operation']} {state['state']}"]
     if state["reason_code"]:
         parts.append(f"because {state['reason_code'].replace('_', ' ')}")
-    parts += [
-        f"{word} {_shown(state[column])}"
-        for word, column in (("sent", "sent_at"), ("accepted", "accepted_at"))
-        if state[column]
-    ]
+    if state["sent_at"]:
+        parts.append(f"sent {_shown(state['sent_at'])}")
     if state["job_id"]:
         parts.append(f"job {state['job_id']}")
     parts.append(f"try {state['attempt_count']}")
     if state["quarantined_at"]:
         parts.append(f"in quarantine since {_shown(state['quarantined_at'])}")
-    return ", ".join(parts)
+    yield ", ".join(parts)
 
 
 def _held(held: Mapping[str, Any], name: str) -> str:

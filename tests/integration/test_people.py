@@ -106,7 +106,7 @@ def test_why_tells_the_path_with_the_numbers_of_the_published_tables(shop: Shop,
     for part in (
         "raw_smile.customers", "raw_yotpo.customers", "smile member", "yotpo member", "headline:",
         "segments:", "Loyalty Points Balance = ", "Loyalty.PointsBalance = ", "loyalty-member",
-        "accepted so far:", "next sync: nothing: the vendor holds what is wanted",
+        "held:", "last attempt:", "next sync: nothing: the vendor holds what is wanted",
     ):  # fmt: skip
         assert part in shown
     told = json.loads(shop.loyalty("why", both, "--json").stdout)
