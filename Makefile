@@ -33,7 +33,7 @@ docs: $(READY) ## write the generated parts of the documents anew
 	@$(BIN)/python tools/generate_docs.py
 
 bench: $(READY) $(DRT) ## measure; results go to benchmarks/results
-	@$(BIN)/python -m benchmarks.extract && $(BIN)/python -m benchmarks.growth && $(BIN)/python -m benchmarks.plan_speed && $(BIN)/python -m benchmarks.activate && $(BIN)/python -m benchmarks.webhooks
+	@$(BIN)/python -m benchmarks.extract && $(BIN)/python -m benchmarks.growth && $(BIN)/python -m benchmarks.plan_speed && $(BIN)/python -m benchmarks.activate && $(BIN)/python -m benchmarks.webhooks && $(BIN)/python -m benchmarks.events
 
 lock: $(READY) ## resolve requirements.lock anew (versions and hashes, no addresses)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock

@@ -8,14 +8,12 @@ import argparse
 import json
 import resource
 import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
-
 from benchmarks.activate import population
+from benchmarks.peak import Peak
 from reverse_etl import engine
 from reverse_etl.destinations import klaviyo, rule, rule_account
 from reverse_etl.destinations.base import Destination
@@ -27,21 +25,6 @@ from reverse_etl.results import Progress
 from vendor_http import ApiClient
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
-_SAMPLE_SECONDS = 0.1
-
-
-class _Peak(threading.Thread):
-    """Highest resident set of this process until stopped."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.stop = threading.Event()
-        self.bytes = 0
-
-    def run(self) -> None:
-        process = psutil.Process()
-        while not self.stop.wait(_SAMPLE_SECONDS):
-            self.bytes = max(self.bytes, process.memory_info().rss)
 
 
 def connect(name: str, base_url: str) -> tuple[ApiClient, Destination]:
@@ -66,7 +49,7 @@ def main() -> None:
     spec = population.spec(options.destination)
     now = NOW + timedelta(days=options.day)
     api, destination = connect(options.destination, options.base_url)
-    peak = _Peak()
+    peak = Peak()
     peak.start()
     moments: dict[str, float] = {}
     began = time.monotonic()
