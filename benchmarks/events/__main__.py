@@ -147,11 +147,11 @@ def page(figures: list[Figures], command: str, load_before: float) -> str:
 
 def _row(each: Figures) -> tuple[str, ...]:
     run = each.run
-    is_sent = bool(run["accepted"])
+    is_sent, weighed = bool(run["accepted"]), run["body_bytes"]
     return (
         each.destination, each.case, f"{run['accepted']:,}", f"{run['plan_seconds']:.1f}",
         f"{each.seconds:.1f}", f"{run['seconds']:.1f}", f"{run['cpu']:.1f}",
-        f"{run['peak_bytes'] / 1e6:,.0f}", f"{run['body_bytes'] / 1e6:,.0f}" if run["body_bytes"] else "",
+        f"{run['peak_bytes'] / 1e6:,.0f}", f"{weighed / 1e6:,.0f}" if weighed else "",
         f"{each.writes:,}", f"{each.least:,}", f"{each.throttled:,}",
         f"{each.rate:,.0f}" if is_sent else "",
         f"{each.rate / each.ceiling:.0%}" if is_sent else "",
