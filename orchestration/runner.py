@@ -15,21 +15,16 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from orchestration.context import NOW_TAG
+from orchestration.dagster_home import prepare_dagster
 from orchestration.definitions import refresh_loyalty_job
 from orchestration.home import Home
+from orchestration.settings import load_settings
 from vendor_http import LoyaltyError
 
 _POLL_SECONDS = 0.3
-_INVOCATION_TAG = "loyalty/invocation"
+INVOCATION_TAG = "loyalty/invocation"
 # Dagster's own error message, one name per asset, about a step whose predecessor failed.
 _NOT_EXECUTED = "Dependencies for step "
-_DAGSTER_YAML = """\
-# Written by `loyalty` when the folder is made; edit it, it is not written again.
-telemetry:
-  enabled: false
-nux: # no invitation to a newsletter in front of the first page
-  enabled: false
-"""
 
 Report = Callable[[str, str, str], None]
 """Called with (step, state, text); state is started, progress, succeeded, failed or skipped."""
@@ -62,7 +57,7 @@ def run_assets(
     Raises:
         LoyaltyError: another run started by `loyalty` is going on in this home.
     """
-    prepare_dagster(home)
+    prepare_dagster(home, load_settings())
     try:
         with FileLock(home.lock("run"), blocking=False):
             return _run(home, report, selection, ops_config, now)
@@ -70,14 +65,6 @@ def run_assets(
         raise LoyaltyError(
             f"Another run is going on in {home.root}; wait for its end and run again"
         ) from None
-
-
-def prepare_dagster(home: Home) -> None:
-    """Make Dagster's folder and its settings."""
-    home.prepare()
-    settings_file = home.dagster / "dagster.yaml"
-    if not settings_file.exists():
-        settings_file.write_text(_DAGSTER_YAML)
 
 
 def _run(
@@ -88,10 +75,10 @@ def _run(
     now: datetime | None,
 ) -> RunOutcome:
     invocation = uuid.uuid4().hex[:8]  # short: people see it beside the run
-    tags = {_INVOCATION_TAG: invocation, **({NOW_TAG: now.isoformat()} if now else {})}
+    tags = {INVOCATION_TAG: invocation, **({NOW_TAG: now.isoformat()} if now else {})}
     outcome = RunOutcome()
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-        _close_orphans(instance)
+        close_orphans(instance)
         follower = _Follower(instance, invocation, report, outcome)
         ended = threading.Event()
         thread = threading.Thread(target=follower.follow, args=(ended,), daemon=True)
@@ -117,15 +104,20 @@ def _run(
     return outcome
 
 
-def _close_orphans(instance: dg.DagsterInstance) -> None:
+def close_orphans(instance: dg.DagsterInstance) -> int:
     """Runs of ours whose process was killed end here; the caller holds the lock, so none is alive.
 
     Otherwise they would stay "started" in the UI for ever.
     """
     alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-    for run in instance.get_runs(dg.RunsFilter(statuses=alive)):
-        if _INVOCATION_TAG in run.tags:
-            instance.report_run_failed(run, "The process of this run ended without a word.")
+    ours = [
+        run
+        for run in instance.get_runs(dg.RunsFilter(statuses=alive))
+        if INVOCATION_TAG in run.tags
+    ]
+    for run in ours:
+        instance.report_run_failed(run, "The process of this run ended without a word.")
+    return len(ours)
 
 
 class _Follower:
@@ -153,7 +145,7 @@ class _Follower:
         """Read what has happened since the last call."""
         if self._run_id is None:
             runs = self._instance.get_runs(
-                dg.RunsFilter(tags={_INVOCATION_TAG: self._invocation}), limit=1
+                dg.RunsFilter(tags={INVOCATION_TAG: self._invocation}), limit=1
             )
             if not runs:
                 return

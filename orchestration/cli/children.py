@@ -20,9 +20,9 @@ _STOP_SECONDS = 30
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None = None
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | int | None = None
 ) -> "subprocess.Popen[bytes]":
-    """Start `command`; `output` takes what it prints, None = the terminal."""
+    """Start `command`; `output` takes all it prints, None = the terminal, PIPE = its `stdout`."""
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def prepare() -> None:
@@ -34,7 +34,7 @@ def start(
         command,
         env=dict(environment),
         stdout=output,
-        stderr=output,
+        stderr=subprocess.STDOUT if output == subprocess.PIPE else output,
         start_new_session=True,
         preexec_fn=prepare,  # only system calls; this process has a single thread by now
     )
@@ -45,6 +45,11 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)
+    end_group(process)
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End at once whatever is left of a child's group, the child included."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

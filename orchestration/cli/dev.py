@@ -1,22 +1,14 @@
 """`loyalty dev`: the Dagster UI and daemon on this installation's state."""
 
-import os
-import shutil
-import socket
-import sys
 from contextlib import ExitStack
-from pathlib import Path
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from orchestration.cli import children, vendors
+from orchestration.cli import children, serving, vendors
 from orchestration.home import Home
-from orchestration.runner import prepare_dagster
 from orchestration.settings import Settings
 from vendor_http import LoyaltyError
 
-WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 HOST = "127.0.0.1"
 
 
@@ -28,18 +20,12 @@ def serve_ui(console: Console, settings: Settings, port: int) -> None:
     """
     home = Home(settings.home)
     home.prepare()
-    _require_free(port)
-    prepare_dagster(home)
+    serving.require_free(HOST, port, "loyalty dev --port 3001")
     with ExitStack() as stack:
         stack.enter_context(children.interrupted_by_signals())
-        try:  # a second daemon on the same storage would start every scheduled run twice
-            stack.enter_context(FileLock(home.lock("dev"), blocking=False))
-        except Timeout:
-            raise LoyaltyError(f"`loyalty dev` is already open on {home.root}") from None
+        stack.enter_context(serving.only_ui(home))
         environment = {
-            **os.environ,
-            "DAGSTER_HOME": str(home.dagster),
-            "LOYALTY_HOME": str(home.root),
+            **serving.dagster_environment(home, settings),
             # `dg dev` wants a project of its own making; that is not the operator's concern
             "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
         }
@@ -64,19 +50,7 @@ def serve_ui(console: Console, settings: Settings, port: int) -> None:
 
 
 def _command(port: int) -> list[str]:
-    program = shutil.which("dagster", path=str(Path(sys.executable).parent))
-    if program is None:
-        raise LoyaltyError("The dagster command is missing; run make env")
-    return [program, "dev", "-w", str(WORKSPACE), "-h", HOST, "-p", str(port)]
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
-            raise LoyaltyError(
-                f"Port {port} cannot be used ({getattr(error, 'strerror', None) or error}); "
-                "end what listens there, or choose another: loyalty dev --port 3001"
-            ) from None
+    return [
+        *(serving.program("dagster"), "dev", "-w", str(serving.WORKSPACE)),
+        *("-h", HOST, "-p", str(port)),
+    ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli.base import app, console, open_home
+from orchestration.cli.serving import LOOPBACK, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from dlt_sources.inbox.receiver import Endpoint
     from orchestration.home import Home
     from orchestration.settings import Settings
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @app.command(rich_help_panel="Around it")
@@ -27,17 +26,16 @@ def webhooks(
 
     settings, home = open_home()
     with bind(host, port) as listener:
-        number = listener.getsockname()[1]
-        place = f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+        where = place(host, listener.getsockname()[1])
         for line in not_configured(settings):
             console.print(f"[yellow]{line}[/]", highlight=False, soft_wrap=True)
         reach = (
             "only this machine reaches it: put a proxy with TLS in front of it"
-            if host in _LOOPBACK
+            if host in LOOPBACK
             else "others reach it, in plain HTTP: put a proxy with TLS in front of it"
         )
         console.print(
-            f"listening at http://{place}/webhooks/yotpo and /webhooks/smile; {reach}",
+            f"listening at http://{where}/webhooks/yotpo and /webhooks/smile; {reach}",
             highlight=False,
             soft_wrap=True,
         )
@@ -73,6 +71,13 @@ def endpoints(settings: "Settings", home: "Home") -> "dict[str, Endpoint]":
         "yotpo": Endpoint(yotpo, inbox("yotpo")),
         "smile": Endpoint(smile, inbox("smile"), pings=True),
     }
+
+
+def takes_webhooks(settings: "Settings") -> bool:
+    """Whether at least one source's webhooks can be told from a stranger's."""
+    return settings.yotpo_webhook_secret is not None or (
+        settings.smile_webhook_secret is not None and settings.smile_webhook_header is not None
+    )
 
 
 def not_configured(settings: "Settings") -> list[str]:

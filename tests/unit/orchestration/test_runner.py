@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.runner import _INVOCATION_TAG, _close_orphans
+from orchestration.runner import INVOCATION_TAG, close_orphans
 
 
 @dg.op
@@ -20,9 +20,9 @@ def idle() -> None:
 def test_a_killed_run_of_ours_is_closed_and_one_of_the_ui_is_left_alone(tmp_path: Path) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         started = dg.DagsterRunStatus.STARTED
-        ours = instance.create_run_for_job(idle, tags={_INVOCATION_TAG: "a"}, status=started)
+        ours = instance.create_run_for_job(idle, tags={INVOCATION_TAG: "a"}, status=started)
         other = instance.create_run_for_job(idle, status=started)
-        _close_orphans(instance)
+        close_orphans(instance)
         statuses = {
             run_id: instance.get_run_by_id(run_id).status  # type: ignore[union-attr]
             for run_id in (ours.run_id, other.run_id)
