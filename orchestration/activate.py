@@ -10,7 +10,7 @@ from orchestration.accounts import connect
 from orchestration.dbt import read_manifest
 from orchestration.home import Home, claim
 from orchestration.operations.sources import stale_programs
-from orchestration.publish import publish_deliveries
+from orchestration.publish import publish_deliveries, require_published
 from orchestration.settings import Settings
 from reverse_etl import engine, saved_plan
 from reverse_etl.declarations import SyncSpec, sync_spec
@@ -188,16 +188,6 @@ def specification_today(
     """The sync without the people of programmes that were read too long ago."""
     held = frozenset(stale_programs(home, settings, now))
     return replace(specification(sync, settings, home), held_programs=held)
-
-
-def require_published(home: Home) -> None:
-    """Refuse to plan or send from a home without audited tables.
-
-    Raises:
-        LoyaltyError: nothing was published yet.
-    """
-    if not home.audited.exists():
-        raise LoyaltyError("Nothing is published yet; run `loyalty run` first")
 
 
 def _sentence(progress: Progress) -> str:

@@ -73,6 +73,17 @@ def _ours(error: BaseException | None) -> LoyaltyError | None:
     return None
 
 
+def problem_in_words(error: Exception) -> str:
+    """An error in one line without a person in it; of one that is not ours, where its traceback is.
+
+    For what does not end the step, so that Dagster does not keep the traceback.
+    """
+    from orchestration.cli.unexpected import explain
+
+    ours = _ours(error)
+    return str(ours) if ours else explain(error)
+
+
 def throttled(log: Callable[[str], None], every_seconds: float = 1.0) -> Callable[[str], None]:
     """A log that passes at most one message per interval; for progress, where the last counts."""
     last = datetime.min.replace(tzinfo=UTC)

@@ -20,6 +20,7 @@ from orchestration.assets.dbt_models import build_assets, delivery_specs
 from orchestration.assets.extraction import extraction_assets
 from orchestration.assets.inbox import inbox_assets, inbox_job, inbox_sensor
 from orchestration.assets.publication import publication_asset
+from orchestration.assets.source_checks import source_checks
 from orchestration.assets.syncs import sync_assets
 from orchestration.context import LoyaltyResource
 from orchestration.home import Home
@@ -63,6 +64,7 @@ def _refresh(beside: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
             publication_asset(sorted(models.keys)),
             *sync_assets(),
         ],
+        asset_checks=[source_checks(program) for program in programs()],
         jobs=[refresh_loyalty(beside)],
         schedules=[refresh_schedule(settings)],
         resources={"loyalty": LoyaltyResource()},

@@ -59,6 +59,8 @@ class SyncSpec:
         people: table of the published file with everybody there is, to tell how many of the members
             have no e-mail; None = not known.
         clears: one of `CLEARS[destination]`; "" = the first.
+        held_programs: programmes whose data are too old to be sent: everybody who has a row of one
+            in `people` is left as the vendor has them, whichever other programmes they are in.
 
     Raises:
         ConfigurationError: at construction, when the declaration cannot work; names the model.
@@ -75,6 +77,7 @@ class SyncSpec:
     switched_off: frozenset[str] = frozenset()
     people: str | None = None
     clears: str = ""
+    held_programs: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.destination not in KINDS:
@@ -87,6 +90,8 @@ class SyncSpec:
             if not name or _UNQUOTABLE.search(name):
                 raise self._error(f"{name!r} is no usable table or column name")
         seen: set[str] = set()
+        if self.held_programs and self.people is None:
+            raise self._error("without people nobody knows whom a programme's age concerns")
         for item in self.properties:
             self._check(item)
             if item.name in seen:

@@ -98,6 +98,7 @@ class Delivery:
             unchanged=self._plan.counts["unchanged"],
             not_known=self._plan.counts["not_known"],
             waiting=self._plan.counts["waiting"],
+            held_back=self._plan.counts["held_back"],
             requests={method: count for method, count in spent.items() if count},
             stopped=self._stopped,
         )

@@ -55,6 +55,17 @@ class PlanSql:
             "and email not in (select email from waiting)"
         )
 
+    def held_back(self) -> str:
+        """Keys of people who are in a programme that was read too long ago: left as they are."""
+        if not self.spec.held_programs:
+            return "create table held_back (email varchar)"
+        programs = ", ".join(literal(name) for name in sorted(self.spec.held_programs))
+        return (
+            f'create table held_back as select distinct email from published.marts."'
+            f'{self.spec.people}" where program in ({programs}) and email is not null and email '
+            "not in (select email from waiting union all select email from quarantined)"
+        )
+
     def known(self) -> str:
         """How many people hold values of ours."""
         return f"select count(*) from ledger.profiles where {self._mine} and is_holding"

@@ -67,6 +67,19 @@ def set_aside(ledger: LedgerFile, scope: Scope, now: datetime, attempts: int = A
     return len(found)
 
 
+def count_set_aside(ledger: LedgerFile, scope: Scope) -> tuple[int, int]:
+    """People of a destination that the ledger knows, and how many of them are set aside."""
+    if not ledger.path.exists():
+        return 0, 0
+    with ledger.open() as db:
+        found = db.execute(
+            "select count(*), count(quarantined_at) from profiles "
+            "where destination = ? and object = ?",
+            [scope.destination, scope.object_name],
+        ).fetchone()
+    return (int(found[0]), int(found[1])) if found else (0, 0)
+
+
 def refused(
     ledger: LedgerFile, destinations: Collection[str], *, only_quarantined: bool = False
 ) -> list[Refused]:

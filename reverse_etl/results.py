@@ -49,6 +49,7 @@ class SyncResult:
         unchanged: rows that needed nothing.
         not_known: people who may not get a profile and never had one from us: not sent.
         waiting: people whose earlier job is still running.
+        held_back: people in a programme whose data are too old to be sent.
         settled: rows of earlier runs whose job was picked up and ended.
         quarantined: people set aside in this run, for the vendor refused them too often.
         requests: HTTP method -> requests of this sync.
@@ -63,6 +64,7 @@ class SyncResult:
     unchanged: int = 0
     not_known: int = 0
     waiting: int = 0
+    held_back: int = 0
     settled: int = 0
     quarantined: int = 0
     requests: Mapping[str, int] = field(default_factory=dict)

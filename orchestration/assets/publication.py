@@ -1,14 +1,20 @@
 """The published file as an asset: after all models and their blocking tests, before any push."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from orchestration.context import LoyaltyResource, explained
 from orchestration.dbt import delivery_models, descriptions, dictionary
+from orchestration.operations.disk import free_gib, too_full
+from orchestration.operations.row_counts import in_words, losses
+from orchestration.operations.runbooks import runbook
 from orchestration.publish import publish
+from vendor_http import LoyaltyError
 
 KEY = dg.AssetKey(["published", "loyalty"])
+ROWS_KEPT = "rows_kept"
+DISK_SPACE = "disk_space"
 
 
 def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -24,12 +30,33 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             "The audited tables in a file of their own, replaced in one rename: "
             "published/loyalty.duckdb. Readers keep what they have open."
         ),
+        check_specs=[
+            dg.AssetCheckSpec(
+                ROWS_KEPT,
+                asset=KEY,
+                description="No table has lost more of a programme's rows than LOYALTY_ROWS_LOST "
+                "allows since it was last published; otherwise nothing is. Look at: "
+                f"marts.dim_members. Runbook: {runbook('check', ROWS_KEPT)}",
+            ),
+            dg.AssetCheckSpec(
+                DISK_SPACE,
+                asset=KEY,
+                description="LOYALTY_LEAST_DISK_GIB are free for the next refresh. Runbook: "
+                f"{runbook('check', DISK_SPACE)}",
+            ),
+        ],
     )
     def published_loyalty(
         context: dg.AssetExecutionContext, loyalty: LoyaltyResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         step = loyalty.step(context)
         with explained():
+            lost = in_words(losses(step.home, step.settings.rows_lost))
+            yield dg.AssetCheckResult(
+                passed=lost is None, asset_key=KEY, check_name=ROWS_KEPT, description=lost
+            )
+            if lost:
+                raise LoyaltyError(lost)
             published = publish(
                 step.home,
                 descriptions(step.home),
@@ -41,7 +68,15 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             f"{published.size_bytes / 1e6:.1f} MB"
         )
         table = "\n".join(f"| {name} | {rows:,} |" for name, rows in sorted(published.rows.items()))
-        return dg.MaterializeResult(
+        full = too_full(step.home, step.settings.least_disk_gib)
+        yield dg.AssetCheckResult(
+            passed=full is None,
+            asset_key=KEY,
+            check_name=DISK_SPACE,
+            description=full,
+            metadata={"free_gib": round(free_gib(step.home), 1)},
+        )
+        yield dg.MaterializeResult(
             metadata={
                 "file": dg.MetadataValue.path(published.path),
                 "tables": len(published.rows),

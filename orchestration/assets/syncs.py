@@ -16,6 +16,7 @@ from orchestration.activate import (
     run_sync,
     too_many_rejected,
 )
+from orchestration.assets import delivery_checks
 from orchestration.assets.publication import KEY as PUBLISHED
 from orchestration.context import LoyaltyResource, Step, explained, throttled
 from orchestration.event_syncs import run_events, why_left_out
@@ -101,6 +102,7 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
                 description="The vendor rejected no more rows than LOYALTY_REJECTED_SHARE allows; "
                 "the reasons are in sync.rejections.",
             ),
+            *(delivery_checks.specs(key) if sync in SYNCS else ()),
         ],
     )
     def synced(
@@ -116,6 +118,8 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
                 yield _check(key, GUARDS, problem=str(error))
                 raise
             yield _check(key, GUARDS, problem=None)
+            if sync in SYNCS:
+                yield from delivery_checks.results(key, sync, step, result)
             if result is None:
                 context.log.info(f"left out: {_why_left_out(sync, config, step)}")
                 yield _check(key, REJECTED, problem=None)
@@ -191,6 +195,11 @@ def _say_outcome(context: dg.AssetExecutionContext, sync: DeclaredSync, result: 
             f"{sync.destination}: {result.quarantined:,} people were refused too often and are "
             "tried no more; `loyalty rejections` lists and releases them"
         )
+    if result.held_back:
+        context.log.warning(
+            f"{sync.destination}: {result.held_back:,} people are held back, for their programme "
+            "was last read longer ago than LOYALTY_MAX_STALE_HOURS"
+        )
     waiting = sum(count.unfinished for count in result.counts.values())
     if waiting:
         context.log.warning(
@@ -209,6 +218,7 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue]:
     return {
         **numbers,
         "unchanged": dg.MetadataValue.int(result.unchanged),
+        "held_back": dg.MetadataValue.int(result.held_back),
         "status": dg.MetadataValue.text(result.status),
         "requests": dg.MetadataValue.json(dict(result.requests)),
         "by_operation": dg.MetadataValue.md(head + "\n".join(lines)),

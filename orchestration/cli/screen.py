@@ -20,6 +20,8 @@ from rich.table import Column
 STEP_TITLES = {
     "extract_smile": "Extract Smile.io",
     "extract_yotpo": "Extract Yotpo",
+    "examine_smile": "Smile.io was read",
+    "examine_yotpo": "Yotpo was read",
     "load_inbox": "Load webhooks",
     "build_models": "Build and test",
     "published__loyalty": "Publish",

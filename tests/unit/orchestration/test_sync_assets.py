@@ -1,13 +1,14 @@
 """What a sync shows in Dagster: red where it failed, with the table to look at."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from orchestration.assets import syncs
+from orchestration.assets import delivery_checks, syncs
 from orchestration.context import LoyaltyResource
 from reverse_etl.guards import Finding, GuardError
 from reverse_etl.results import OPERATIONS, OperationCounts, SyncResult
@@ -67,7 +68,10 @@ def test_single_rejected_rows_leave_the_asset_green(materialize: Callable[..., A
     done, agreed = materialize(result(accepted=990, rejected=10))
     assert done.success
     assert is_materialized(done)
-    assert checks(done) == {syncs.GUARDS: True, syncs.REJECTED: True}
+    assert checks(done) == {
+        **{syncs.GUARDS: True, syncs.REJECTED: True},
+        **{delivery_checks.HELD_BACK: True, delivery_checks.SET_ASIDE: True},
+    }
     assert not agreed["approval"].is_approved
 
 
@@ -82,6 +86,15 @@ def test_more_rejected_rows_than_tolerated_turn_asset_and_check_red(
     assert check.severity is dg.AssetCheckSeverity.ERROR
     assert "sync.rejections" in str(check.description)
     assert check.metadata["rejected"].value == 100
+
+
+def test_people_held_back_are_a_warning_that_counts_them(materialize: Callable[..., Any]) -> None:
+    done, _ = materialize(replace(result(accepted=1000), held_back=1234))
+    assert done.success
+    (check,) = [c for c in done.get_asset_check_evaluations() if not c.passed]
+    assert check.check_name == delivery_checks.HELD_BACK
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    assert "1,234 people" in str(check.description)
 
 
 def test_a_sync_that_stopped_early_is_red(materialize: Callable[..., Any]) -> None:
