@@ -3,9 +3,14 @@
 Simulated and real vendors must never meet in one folder: people of a simulated shop would reach
 a real account, and a ledger written by a simulator would claim deliveries that no real vendor made.
 `claim` remembers, per vendor, whether it was on this machine or not, and refuses a mix.
+
+What lies here holds people's addresses, so it is this user's alone; only the published file is
+opened to a group, by `publish`.
 """
 
 import ipaddress
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +20,11 @@ from filelock import FileLock
 
 from orchestration.settings import DESTINATIONS, SOURCES
 from vendor_http import ConfigurationError
+
+# Whatever this process and its children write: for this user only.
+PRIVATE_UMASK = 0o077
+# Others may pass through the home to the published file, as far as `publish` lets them; no more.
+_PASSAGE_ONLY = 0o711
 
 
 @dataclass(frozen=True)
@@ -90,21 +100,46 @@ class Home:
         """The lock file of something only one process may do at a time."""
         return self.root / "locks" / f"{name}.lock"
 
+    @property
+    def restoring(self) -> Path:
+        """There while a restore is under way: what lies here is then neither old nor new."""
+        return self.root / "restoring.json"
+
     def prepare(self) -> None:
-        """Make the folders.
+        """Make the folders, and keep other users of this machine out, from now on and of before.
 
         Raises:
-            ConfigurationError: the folder cannot be written.
+            ConfigurationError: the folder cannot be written, or a restore has stopped half-way.
         """
+        if self.restoring.exists():
+            raise ConfigurationError(
+                f"A restore into {self.root} is under way or was interrupted; give the same "
+                "`loyalty restore` again, it starts afresh"
+            )
+        os.umask(PRIVATE_UMASK)
         try:
             for folder in (self.published.parent, self.lock("x").parent, self.dlt, self.dbt):
                 folder.mkdir(parents=True, exist_ok=True)
             self.dagster.mkdir(exist_ok=True)
+            self._close_to_others()
         except OSError as error:
             raise ConfigurationError(
                 f"LOYALTY_HOME {self.root} cannot be written ({error.strerror}); "
                 "choose another folder or give this user the right to write there"
             ) from None
+
+    def _close_to_others(self) -> None:
+        """Take away what an earlier release, or a wider umask, allowed to others."""
+        for path in (self.root, *self.root.iterdir()):
+            allowed = 0o700
+            if path == self.root:
+                allowed = _PASSAGE_ONLY
+            elif path == self.published.parent:
+                allowed = 0o755
+            with suppress(FileNotFoundError, PermissionError):  # gone meanwhile, or not ours
+                mode = path.stat().st_mode & 0o777
+                if mode & ~allowed:
+                    path.chmod(mode & allowed)
 
 
 def is_simulated(base_url: str) -> bool:

@@ -21,6 +21,7 @@ import duckdb
 from orchestration import dictionary as words
 from orchestration.dictionary import Entry
 from orchestration.home import Home
+from orchestration.settings import load_settings
 from orchestration.slot import exclusive, writer_slot
 from reverse_etl.ledger import Ledger
 from reverse_etl.ledger_export import EXPORTS
@@ -103,9 +104,10 @@ def publish_deliveries(home: Home) -> None:
     """
     if not home.audited.exists():
         raise LoyaltyError("Nothing is published yet; run `loyalty publish` first")
+    mode = int(load_settings().published_mode, 8)
     with (
         exclusive(home, "publish", "the published file", _WAIT_SECONDS),
-        _replacing(home.published) as new,
+        _replacing(home.published, mode) as new,
     ):
         shutil.copyfile(home.audited, new)
         with duckdb.connect() as connection:
@@ -114,6 +116,16 @@ def publish_deliveries(home: Home) -> None:
             Ledger(home.ledger).export(connection, f"warehouse.{DELIVERIES}")
             _compute_again(connection)
             connection.execute("detach warehouse")  # checkpoints
+    _let_readers_in(home, mode)
+
+
+def _let_readers_in(home: Home, mode: int) -> None:
+    """Let those who may read the published file reach it: pass the home, list its folder."""
+    reads = mode & 0o044
+    passes = reads >> 2
+    for folder, bits in ((home.published.parent, reads | passes), (home.root, passes)):
+        kept = folder.stat().st_mode & 0o7000  # a folder's group may be inherited by its files
+        folder.chmod(kept | 0o700 | bits)
 
 
 def _keep(audited: duckdb.DuckDBPyConnection, models: Sequence[DeliveryModel]) -> None:
@@ -191,13 +203,14 @@ def _describe(connection: duckdb.DuckDBPyConnection, target: str, described: Des
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def _replacing(target: Path, mode: int = 0o600) -> Iterator[Path]:
     """A new file beside `target` that takes its place, whole and on disk, or leaves no trace."""
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.{os.getpid()}.new")
     new.unlink(missing_ok=True)
     try:
         yield new
+        new.chmod(mode)
         _to_disk(new)
         new.replace(target)
         _to_disk(target.parent)
