@@ -101,8 +101,9 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str]]] = {
         },
     ),
     "read_backs": (
-        "One row per read-back of a destination and object: people were read from the vendor and "
-        "compared with what it had accepted. checked = accurate + missing + drifted.",
+        "One row per read-back of a destination and object: people (object events: told events) "
+        "were read from the vendor and compared with what it had accepted. checked = accurate + "
+        "missing + drifted.",
         {
             **_SHARED,
             "read_back_id": "Id of the read-back; that of the Dagster run where one did it.",

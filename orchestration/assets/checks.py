@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
+from orchestration import event_reconcile
 from orchestration.activate import SYNCS, DeclaredSync
-from orchestration.assets.syncs import keys
+from orchestration.assets.syncs import event_keys, people_keys
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.reconcile import (
     cost_in_words,
@@ -43,12 +44,12 @@ class ReadBackConfig(dg.Config):
 
 def check_keys() -> list[dg.AssetCheckKey]:
     """Keys of the read-back checks."""
-    return [dg.AssetCheckKey(_asset(sync), NAME) for sync in SYNCS]
+    return [*(dg.AssetCheckKey(_asset(sync), NAME) for sync in SYNCS), _EVENT_CHECK]
 
 
 def read_back_checks() -> list[dg.AssetChecksDefinition]:
-    """One check per declared sync."""
-    return [_check(sync) for sync in SYNCS]
+    """One check per declared sync of people, and one of the events that Klaviyo shows."""
+    return [*(_check(sync) for sync in SYNCS), _event_check()]
 
 
 def read_back_job(executor: dg.ExecutorDefinition) -> "dg.UnresolvedAssetJobDefinition":
@@ -56,8 +57,9 @@ def read_back_job(executor: dg.ExecutorDefinition) -> "dg.UnresolvedAssetJobDefi
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.checks(*check_keys()),
-        description="Read a sample of people back from Klaviyo and Rule and compare it with what "
-        "they accepted. Writes nothing there; `loyalty reconcile --repair` does.",
+        description="Read a sample of people back from Klaviyo and Rule, and of events from "
+        "Klaviyo, and compare it with what they accepted. Writes nothing there; `loyalty "
+        "reconcile --repair` does.",
         executor_def=executor,
     )
 
@@ -76,7 +78,7 @@ def read_back_schedule(timezone: str) -> dg.ScheduleDefinition:
 
 
 def _asset(sync: DeclaredSync) -> dg.AssetKey:
-    return keys([sync.destination])[0]
+    return people_keys([sync.destination])[0]
 
 
 def _check(sync: DeclaredSync) -> dg.AssetChecksDefinition:
@@ -113,6 +115,47 @@ def _check(sync: DeclaredSync) -> dg.AssetChecksDefinition:
             severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
             description=problem or in_words(result),
             metadata=_metadata(result),
+        )
+
+    return checked
+
+
+_EVENT_CHECK = dg.AssetCheckKey(event_keys([event_reconcile.DESTINATION])[0], NAME)
+
+
+def _event_check() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=_EVENT_CHECK.asset_key,
+        name=NAME,
+        description="Klaviyo shows the events it accepted, for a sample of another day each; it "
+        "answers 202 and drops without a word what it does not like. Fails below "
+        "LOYALTY_LEAST_ACCURACY. Look at: sync.read_backs, sync.events. "
+        "Rule offers no way to read events.",
+    )
+    def checked(
+        context: dg.AssetCheckExecutionContext, loyalty: LoyaltyResource
+    ) -> dg.AssetCheckResult:
+        step = loyalty.step(context)
+        with explained():
+            found = event_reconcile.reconcile_events(
+                step.settings, step.home, step.now, step.run_id
+            )
+        if found is None:
+            left_out = missing(event_reconcile.DESTINATION)
+            context.log.info(f"left out: {left_out}")
+            return dg.AssetCheckResult(passed=True, metadata={"left_out": True})
+        words = event_reconcile.in_words(found)
+        problem = event_reconcile.too_many_missing(found, step.settings.least_accuracy)
+        context.log.info(words)
+        return dg.AssetCheckResult(
+            passed=not found.missing,
+            severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
+            description=problem or words,
+            metadata={
+                "known": found.known,
+                "checked": found.checked,
+                "missing": len(found.missing),
+            },
         )
 
     return checked

@@ -47,8 +47,17 @@ class SyncConfig(dg.Config):
 
 def keys(destinations: Collection[str]) -> list[dg.AssetKey]:
     """Asset keys of the syncs to the named destinations."""
-    syncs = (*SYNCS, *EVENT_SYNCS)
-    return [_key(sync) for sync in syncs if sync.destination in destinations]
+    return [*people_keys(destinations), *event_keys(destinations)]
+
+
+def people_keys(destinations: Collection[str]) -> list[dg.AssetKey]:
+    """Of these, what is written about people."""
+    return [_key(sync) for sync in SYNCS if sync.destination in destinations]
+
+
+def event_keys(destinations: Collection[str]) -> list[dg.AssetKey]:
+    """Of these, the events that are told."""
+    return [_key(sync) for sync in EVENT_SYNCS if sync.destination in destinations]
 
 
 def sync_assets() -> list[dg.AssetsDefinition]:

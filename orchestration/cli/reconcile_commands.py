@@ -1,4 +1,7 @@
-"""`loyalty reconcile`: read people back from the vendors, compare, and repair what drifted."""
+"""`loyalty reconcile`: read people back from the vendors, compare, and repair what drifted.
+
+Told events are looked for, too, where a vendor shows them.
+"""
 
 import uuid
 from datetime import UTC, datetime
@@ -14,17 +17,23 @@ if TYPE_CHECKING:
 
     from dagster import AssetKey
 
+    from orchestration.home import Home
+    from orchestration.settings import Settings
+
 
 @app.command(rich_help_panel="Deliveries")
 def reconcile(
     destinations: Only = None,
     sample: Annotated[int, typer.Option(help="people to read per destination", min=1)] = 500,
     everybody: Annotated[bool, typer.Option("--all", help="read everybody")] = False,
+    events: Annotated[
+        int, typer.Option(help="told events to look for at Klaviyo; 0 = none", min=0)
+    ] = 200,
     repair: Annotated[
         bool, typer.Option("--repair", help="then write again what drifted, by a sync")
     ] = False,
 ) -> None:
-    """Read people back from klaviyo and rule and compare them with what was accepted."""
+    """Read people and told events back and compare them with what was accepted."""
     from orchestration.activate import declared
     from orchestration.cli.read_backs import read_one
     from orchestration.programs import clock
@@ -51,14 +60,32 @@ def reconcile(
             _sync([name])  # before the next vendor is read, which may take long
         elif problem := too_inaccurate(result, settings.least_accuracy):
             problems.append(problem)
+        if events and (problem := _look_for_events(name, settings, home, now, events)):
+            problems.append(problem)
     if problems:
         raise LoyaltyError("; ".join(problems))
 
 
+def _look_for_events(
+    name: str, settings: "Settings", home: "Home", now: datetime, sample: int
+) -> str | None:
+    """What is wrong with the told events of one destination; None when nothing is."""
+    from orchestration import event_reconcile as work
+
+    if name != work.DESTINATION:
+        console.print(work.UNREADABLE, highlight=False, soft_wrap=True)
+        return None
+    found = work.reconcile_events(settings, home, now, uuid.uuid4().hex, sample)
+    if found is None:
+        return None
+    console.print(work.in_words(found), highlight=False, soft_wrap=True)
+    return work.too_many_missing(found, settings.least_accuracy)
+
+
 def _sync(destinations: list[str]) -> None:
     def selection() -> "Sequence[AssetKey]":
-        from orchestration.assets.syncs import keys
+        from orchestration.assets.syncs import people_keys
 
-        return keys(destinations)
+        return people_keys(destinations)
 
     start_run(selection, show="deliveries")

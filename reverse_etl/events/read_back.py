@@ -42,6 +42,11 @@ class EventReadBack:
     checked: int
     missing: tuple[str, ...]
 
+    @property
+    def share(self) -> float:
+        """Share of the looked for that are there; 1 when there was nothing to look for."""
+        return 1 - len(self.missing) / self.checked if self.checked else 1.0
+
     def __repr__(self) -> str:
         return f"EventReadBack({self.checked} of {self.known}, {len(self.missing)} missing)"
 
@@ -50,13 +55,14 @@ def read_back_events(
     ledger: LedgerFile,
     reader: EventReader,
     now: datetime,
-    sample: int = SAMPLE,
+    sample: int | None = SAMPLE,
     visible_after: timedelta = VISIBLE_AFTER,
 ) -> EventReadBack:
     """Look for a sample of the accepted events; another one each day.
 
     Args:
         now: the moment to reckon with; events accepted since `now - visible_after` are left out.
+        sample: events to look for; None = all.
 
     Raises:
         ConfigurationError: the key or a scope is missing.
@@ -70,7 +76,11 @@ def read_back_events(
 
 
 def _choose(
-    ledger: LedgerFile, destination: str, now: datetime, sample: int, visible_after: timedelta
+    ledger: LedgerFile,
+    destination: str,
+    now: datetime,
+    sample: int | None,
+    visible_after: timedelta,
 ) -> tuple[int, Mapping[str, list[str]]]:
     """How many events could be looked for; e-mail -> ids of those to look for now."""
     accepted = "from events where destination = ? and state = 'accepted' and accepted_at <= ?"
