@@ -175,7 +175,7 @@ class _Follower:
         elif event.is_step_skipped:
             self._report(step, "skipped", "")
         elif event.is_step_failure:
-            text = _explain(event)
+            text = explain_failure(event)
             self._outcome.failures[step] = text
             self._report(step, "failed", text)
         elif event.is_step_materialization:
@@ -185,7 +185,8 @@ class _Follower:
             }
 
 
-def _explain(event: dg.DagsterEvent) -> str:
+def explain_failure(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in words: of a step-failure event."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)

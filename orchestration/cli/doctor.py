@@ -4,7 +4,6 @@ Asks each configured vendor for the least it can: one read per scope that a run 
 nothing at any vendor.
 """
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +15,15 @@ from orchestration import accounts
 from orchestration.accounts import destination_client
 from orchestration.home import Home
 from orchestration.key_store import connection
+from orchestration.operations.alerting import book_file
+from orchestration.operations.channels import channels
+from orchestration.operations.disk import free_gib, too_full
+from orchestration.operations.incidents import read_book
 from orchestration.programs import programs, source_client
 from orchestration.settings import DESTINATIONS, Settings, missing
 from reverse_etl.destinations import klaviyo_revision
 from vendor_http import ApiClient, LoyaltyError
 
-# A first load of a large shop: warehouse, its staging copy, two published files.
-NEEDED_DISK_GIB = 2.0
-_GIB = 1024**3
 _STACK = ("dagster", "dlt", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow", "pandas")
 
 # The cheapest read behind each scope a run needs. Smile: scopes in dev.smile.io, "Access scopes".
@@ -65,8 +65,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, cheapest first; a broken part does not stop the rest."""
     yield _python()
     yield Finding("versions", None, ", ".join(f"{name} {version(name)}" for name in _STACK))
-    yield from _home(Home(settings.home))
+    yield from _home(Home(settings.home), settings.least_disk_gib)
     yield _clock(settings)
+    yield _alerts(settings)
     for program in programs():
         yield from _vendor(program.source, partial(source_client, program, settings))
     for name in DESTINATIONS:
@@ -79,17 +80,27 @@ def _python() -> Finding:
     return Finding("python", sys.version_info >= (3, 11), f"{running} (needs 3.11 or newer)")
 
 
-def _home(home: Home) -> Iterator[Finding]:
+def _home(home: Home, least_gib: float) -> Iterator[Finding]:
     try:
         home.prepare()
     except LoyaltyError as error:
         yield Finding("LOYALTY_HOME", False, str(error))
         return
     yield Finding("LOYALTY_HOME", True, f"{home.root} can be written")
-    free = shutil.disk_usage(home.root).free / _GIB
-    enough = free >= NEEDED_DISK_GIB
-    remedy = "" if enough else f"; make room for at least {NEEDED_DISK_GIB:.0f} GiB"
-    yield Finding("disk", enough, f"{free:.1f} GiB free{remedy}")
+    full = too_full(home, least_gib)
+    yield Finding("disk", full is None, full or f"{free_gib(home):.1f} GiB free")
+
+
+def _alerts(settings: Settings) -> Finding:
+    """Where alerts go, and whether they arrive; nobody is told here (`loyalty alerts test`)."""
+    names = [channel.name for channel in channels(settings)]
+    if not names:
+        text = "no channel: LOYALTY_ALERT_WEBHOOK or LOYALTY_ALERT_EMAIL_TO would tell of trouble"
+        return Finding("alerts", None, text)
+    failing = read_book(book_file(Home(settings.home))).failing_channels
+    if failing:
+        return Finding("alerts", False, "; ".join(failing.values()))
+    return Finding("alerts", True, f"by {' and '.join(names)}; `loyalty alerts test` tries them")
 
 
 def _clock(settings: Settings) -> Finding:
