@@ -140,7 +140,8 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
             yield _check(key, REJECTED, problem=rejected, result=result)
             if problem := rejected or not_delivered(sync, result, tolerated):
                 raise LoyaltyError(problem)
-        yield dg.MaterializeResult(metadata=_metadata(result))
+        picture = _picture(step, sync) if sync in SYNCS else {}
+        yield dg.MaterializeResult(metadata={**_metadata(result), **picture})
 
     return synced
 
@@ -232,3 +233,10 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue]:
         "requests": dg.MetadataValue.json(dict(result.requests)),
         "by_operation": dg.MetadataValue.md(head + "\n".join(lines)),
     }
+
+
+def _picture(step: Step, sync: DeclaredSync) -> dict[str, dg.MetadataValue]:
+    from orchestration.plots import profiles_by_day  # slow to import, needed here only
+
+    drawn = profiles_by_day(step.home.published, sync.destination)
+    return {"profiles_by_day": dg.MetadataValue.md(drawn)}
