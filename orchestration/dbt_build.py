@@ -54,12 +54,16 @@ def build(
     now: datetime,
     select: Sequence[str],
     say: Callable[[str], None],
+    *,
+    is_apart: bool = False,
 ) -> list[NodeResult]:
     """Build and test, with the deliveries so far at hand; the caller holds the writer's slot.
 
     Args:
         select: dbt selectors; empty = everything.
         say: told about progress.
+        is_apart: run only tests that ask about the selection and what it is made from; what is made
+            from the selection is of an earlier build, and comparing it would prove nothing.
 
     Raises:
         LoyaltyError: dbt could not begin (the project does not parse, the profile is broken).
@@ -76,6 +80,8 @@ def build(
     ]
     if select:
         arguments += ["--select", *select]
+    if is_apart:
+        arguments += ["--indirect-selection", "buildable"]
     try:
         answer = dbtRunner(callbacks=[_Progress(say)]).invoke(arguments)
     finally:

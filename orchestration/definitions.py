@@ -22,9 +22,12 @@ from orchestration.assets.inbox import inbox_assets, inbox_job, inbox_sensor
 from orchestration.assets.publication import publication_asset
 from orchestration.assets.source_checks import source_checks
 from orchestration.assets.syncs import sync_assets
+from orchestration.assets.telling import telling_job, telling_sensor
 from orchestration.context import LoyaltyResource
 from orchestration.home import Home
+from orchestration.operations.freshness import with_freshness
 from orchestration.operations.schedules import REFRESH_JOB, refresh_schedule
+from orchestration.operations.sensor import alert_sensor
 from orchestration.programs import programs
 from orchestration.settings import load_settings
 from orchestration.step_server import PRELOADED
@@ -42,9 +45,13 @@ def defs() -> dg.Definitions:
         dg.Definitions(
             asset_checks=read_back_checks(),
             # One step of a second; a process of its own for it took 25 s more on two busy cores.
-            jobs=[read_back_job(executor()), inbox_job(dg.in_process_executor)],
+            jobs=[
+                read_back_job(executor()),
+                inbox_job(dg.in_process_executor),
+                telling_job(dbt.read_manifest(Home(load_settings().home)), dg.in_process_executor),
+            ],
             schedules=[read_back_schedule(load_settings().timezone)],
-            sensors=[inbox_sensor()],
+            sensors=[inbox_sensor(), telling_sensor(), alert_sensor()],
         ),
     )
 
@@ -55,15 +62,16 @@ def _refresh(beside: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
     home = Home(settings.home)
     manifest = dbt.read_manifest(home)
     models = build_assets(dbt.project(home), manifest)
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *(extraction_assets(program) for program in programs()),
+        inbox_assets(),
+        *delivery_specs(manifest),
+        models,
+        publication_asset(sorted(models.keys)),
+        *sync_assets(),
+    ]
     return dg.Definitions(
-        assets=[
-            *(extraction_assets(program) for program in programs()),
-            inbox_assets(),
-            *delivery_specs(manifest),
-            models,
-            publication_asset(sorted(models.keys)),
-            *sync_assets(),
-        ],
+        assets=[with_freshness(asset, settings) for asset in assets],
         asset_checks=[source_checks(program) for program in programs()],
         jobs=[refresh_loyalty(beside)],
         schedules=[refresh_schedule(settings)],

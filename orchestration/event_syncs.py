@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestration.accounts import connect_events
-from orchestration.activate import FAMILIES, DeclaredSync, declared, require_published
+from orchestration.activate import FAMILIES, DeclaredSync, declared
 from orchestration.dbt import read_manifest
 from orchestration.home import Home, claim
-from orchestration.publish import publish_deliveries
+from orchestration.publish import publish_deliveries, require_published
 from orchestration.settings import Settings, missing
 from reverse_etl.declarations import sync_spec
 from reverse_etl.events.contract import EventSync
@@ -20,6 +20,9 @@ from reverse_etl.guards import GuardError
 from reverse_etl.job_watch import DEFAULT_SETTINGS
 from reverse_etl.ledger import Ledger
 from reverse_etl.results import Progress, SyncResult
+
+# A refresh and a sensor may tell events at the same time: the second waits and finds nothing new.
+WAIT_SECONDS = 30 * 60.0
 
 
 def specification(sync: DeclaredSync, settings: Settings, home: Home) -> EventSync:
@@ -109,6 +112,7 @@ def run_events(
                 replace(DEFAULT_SETTINGS, attempts=settings.rejection_attempts),
                 guard(settings),
                 is_approved=is_approved,
+                wait_seconds=WAIT_SECONDS,
             )
             has_news = bool(result.total("planned"))
         except GuardError as error:

@@ -20,6 +20,7 @@ from dlt_sources.inbox.tables import NAME, tables
 from dlt_sources.loading import load, load_pending, pending_rows
 from dlt_sources.pipeline import build_pipeline
 from dlt_sources.spool import Facts, Spool
+from orchestration.audit import note_webhooks
 from orchestration.home import Home
 from orchestration.programs import Program
 from orchestration.settings import Settings
@@ -80,6 +81,8 @@ def load_inbox(
                 loaded = load(pipeline, tables(program.source), spool)
         else:
             loaded = {}
+        if drained.rows:
+            note_webhooks(home)
         if erased is not None and erased.met:
             with Tombstones.changing(home) as tombstones:
                 tombstones.meet(program.name, erased.met)

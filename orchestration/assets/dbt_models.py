@@ -10,13 +10,26 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
+from pydantic import Field
 
+from orchestration.audit import EVENTS, EVERYTHING, Build, begin_build, why_events_wait
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.dbt_build import NodeResult, build, count_rows, explain_failures
+from orchestration.programs import clock
 from orchestration.slot import writer_slot
 
 _PII_SCHEMAS = {"staging", "intermediate", "marts", "activation", "sync", "snapshots"}
 _DELIVERIES = "deliveries"
+
+
+class BuildConfig(dg.Config):
+    """What a build is for."""
+
+    scope: str = Field(
+        default=EVERYTHING,
+        description="`events`: only what webhooks change and events are told from, upon the tables "
+        "of the last published build; waits for the next refresh where that is not published.",
+    )
 
 
 class Translator(DagsterDbtTranslator):
@@ -74,11 +87,28 @@ def build_assets(project: DbtProject, manifest: Mapping[str, Any]) -> dg.AssetsD
         dagster_dbt_translator=translator,
         exclude="resource_type:unit_test",
     )
-    def build_models(context: dg.AssetExecutionContext, loyalty: LoyaltyResource) -> Iterator[Any]:
+    def build_models(
+        context: dg.AssetExecutionContext, config: BuildConfig, loyalty: LoyaltyResource
+    ) -> Iterator[Any]:
         step = loyalty.step(context)
         select = _selectors(context, manifest, translator, project)
+        is_apart = config.scope == EVENTS
+        # What came after the run began is not of the future for a build that is about the present.
+        now = clock(step.settings)() if is_apart else step.now
         with explained(), writer_slot(step.home):
-            results = build(step.home, step.settings, step.now, select, throttled(context.log.info))
+            if is_apart and (reason := why_events_wait(step.home)):
+                context.log.warning(reason)
+                return
+            is_still = step.settings.now is not None
+            begin_build(step.home, Build(config.scope, step.run_id, now, is_still))
+            results = build(
+                step.home,
+                step.settings,
+                now,
+                select,
+                throttled(context.log.info),
+                is_apart=is_apart,
+            )
             rows = count_rows(step.home)
         yield from _events(context, results, rows, manifest, translator, project)
         context.log.info(_sentence(results))

@@ -1,7 +1,7 @@
 """The webhook inbox in Dagster: one operation, a table per source, and the sensor that loads it.
 
 The daily refresh loads what arrived before it builds; the sensor does the same within a minute, by
-a job that loads the inbox and nothing else.
+a job that loads the inbox and nothing else. Telling what arrived: `assets.telling`.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,20 +1,33 @@
 """The published file as an asset: after all models and their blocking tests, before any push."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
-from orchestration.context import LoyaltyResource, explained
-from orchestration.dbt import delivery_models, descriptions, dictionary
+from orchestration.audit import EVENTS, EVERYTHING
+from orchestration.context import LoyaltyResource, Step, explained
+from orchestration.dbt import delivery_models, descriptions, dictionary, read_manifest
+from orchestration.event_models import tables_of_events
 from orchestration.operations.disk import free_gib, too_full
 from orchestration.operations.row_counts import in_words, losses
 from orchestration.operations.runbooks import runbook
-from orchestration.publish import publish
+from orchestration.publish import Published, publish, publish_tables
 from vendor_http import LoyaltyError
 
 KEY = dg.AssetKey(["published", "loyalty"])
 ROWS_KEPT = "rows_kept"
 DISK_SPACE = "disk_space"
+
+
+class PublicationConfig(dg.Config):
+    """What is published."""
+
+    scope: str = Field(
+        default=EVERYTHING,
+        description="`events`: only the tables that a build of events made; all others stay.",
+    )
 
 
 def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -23,6 +36,7 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     @dg.asset(
         key=KEY,
         deps=list(models),
+        output_required=False,
         group_name="published",
         kinds={"duckdb"},
         tags={"cadence": "daily", "pii": "yes"},
@@ -47,7 +61,7 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         ],
     )
     def published_loyalty(
-        context: dg.AssetExecutionContext, loyalty: LoyaltyResource
+        context: dg.AssetExecutionContext, config: PublicationConfig, loyalty: LoyaltyResource
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         step = loyalty.step(context)
         with explained():
@@ -57,12 +71,12 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             )
             if lost:
                 raise LoyaltyError(lost)
-            published = publish(
-                step.home,
-                descriptions(step.home),
-                delivery_models(step.home),
-                dictionary(step.home),
+            published = _publish(config, step)
+        if published is None:
+            context.log.warning(
+                "another build has begun since; its publication takes these events along"
             )
+            return
         context.log.info(
             f"{len(published.rows)} tables, {sum(published.rows.values()):,} rows, "
             f"{published.size_bytes / 1e6:.1f} MB"
@@ -83,7 +97,26 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
                 "size_bytes": published.size_bytes,
                 "dagster/row_count": sum(published.rows.values()),
                 "rows": dg.MetadataValue.md(f"| table | rows |\n|---|---|\n{table}"),
+                **_pictures(published.path),
             }
         )
 
     return published_loyalty
+
+
+def _publish(config: PublicationConfig, step: Step) -> Published | None:
+    if config.scope == EVENTS:
+        tables = tables_of_events(read_manifest(step.home))
+        return publish_tables(step.home, step.run_id, tables, descriptions(step.home))
+    return publish(
+        step.home, descriptions(step.home), delivery_models(step.home), dictionary(step.home)
+    )
+
+
+def _pictures(file: Path) -> dict[str, dg.MetadataValue]:
+    from orchestration.plots import points_by_day, rewards_in_reach  # slow to import
+
+    return {
+        "points_by_day": dg.MetadataValue.md(points_by_day(file)),
+        "rewards_within_reach": dg.MetadataValue.md(rewards_in_reach(file)),
+    }

@@ -34,6 +34,7 @@ def sync_events(
     guard: EventGuard = DEFAULT_GUARD,
     *,
     is_approved: bool = False,
+    wait_seconds: float = 0.0,
 ) -> SyncResult:
     """Pick up, plan, guard, send. Only one sync of a destination's events at a time.
 
@@ -41,17 +42,18 @@ def sync_events(
 
     Args:
         is_approved: the plan may go beyond the guard.
+        wait_seconds: for another sync of these events, whose outcome then is part of the plan.
 
     Raises:
         ConfigurationError: wrong key, missing table; what was not attempted waits for the next run.
         GuardError: the plan was held, nothing was sent.
-        LedgerBusyError: another sync of this destination's events is running.
+        LedgerBusyError: another sync of this destination's events did not end.
         ValueError: the destination is another one than the sync's.
     """
     if destination.name != sync.destination:
         raise ValueError(f"events for {sync.destination} cannot be sent to {destination.name}")
     events = EventLedger(ledger, sync.destination)
-    with ledger.exclusive(events.scope):
+    with ledger.exclusive(events.scope, wait_seconds):
         events.recover(now)
         with plan_events(published, ledger, sync, now, run_id) as plan:
             if not plan.sendable + plan.counts["invalid"] + plan.counts["skipped"]:
