@@ -14,21 +14,35 @@
     cast({{ date_from_parts(parts[0], parts[1], parts[2]) }} as {{ dbt.type_string() }})
 {%- endmacro %}
 
+{#- Name of the shop, which only newer bodies hold: the variable yotpo_store_name, one for all or a map by programme. -#}
+{% macro yotpo_store_name(column, program_column) -%}
+    {%- set named = var('yotpo_store_name') -%}
+    {%- if named is mapping -%}
+        coalesce({{ json_text(column, 'store_name') }}, case {{ program_column }}
+            {%- for program, name in named.items() %} when '{{ program }}' then '{{ name | replace("'", "''") }}'{% endfor %} end)
+    {%- elif named is not none -%}
+        coalesce({{ json_text(column, 'store_name') }}, '{{ named | replace("'", "''") }}')
+    {%- else -%}
+        {{ json_text(column, 'store_name') }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    A member of the customer. The legacy body of a completed referral calls the customer the referrer, and has no other.
+-#}
+{% macro yotpo_customer_text(column, event_type, name) -%}
+    coalesce(
+        {{ json_text(column, 'customer.' ~ name) }},
+        case when {{ event_type }} = 'referral_completed' then {{ json_text(column, 'referrer.' ~ name) }} end
+    )
+{%- endmacro %}
+
 {#-
     Fields of Yotpo's groups (https://help.rule.io/en/articles/349490-yotpo-loyalty). Which groups an event has follows
     from what its JSON holds, but for three that belong to one type each.
 -#}
-{% macro yotpo_rule_fields(column, event_type) -%}
+{% macro yotpo_rule_fields(column, event_type, program_column) -%}
     {%- set paths = {
-        'Yotpo.StoreName': 'store_name',
-        'Subscriber.FirstName': 'customer.first_name',
-        'Subscriber.LastName': 'customer.last_name',
-        'Yotpo.TotalSpendCents': 'customer.total_spend_cents',
-        'Yotpo.TotalPurchases': 'customer.total_purchases',
-        'Yotpo.PerksRedeemed': 'customer.perks_redeemed',
-        'Yotpo.PointsEarned': 'customer.points_earned',
-        'Yotpo.PointsBalance': 'customer.points_balance',
-        'Yotpo.IsMember': 'customer.is_member',
         'Yotpo.RedemptionRewardText': 'redemption.reward_text',
         'Yotpo.RedemptionName': 'redemption_option.name',
         'Yotpo.RedemptionDescription': 'redemption_option.description',
@@ -46,12 +60,24 @@
         'Yotpo.ProductName': 'product_name',
         'Yotpo.ProductImageURL': 'image_url',
     } -%}
-    {%- set members = {} -%}
+    {%- set members = {'Yotpo.StoreName': yotpo_store_name(column, program_column)} -%}
+    {%- for field, name in {
+        'Subscriber.FirstName': 'first_name',
+        'Subscriber.LastName': 'last_name',
+        'Yotpo.TotalSpendCents': 'total_spend_cents',
+        'Yotpo.TotalPurchases': 'total_purchases',
+        'Yotpo.PerksRedeemed': 'perks_redeemed',
+        'Yotpo.PointsEarned': 'points_earned',
+        'Yotpo.PointsBalance': 'points_balance',
+        'Yotpo.IsMember': 'is_member',
+    }.items() -%}
+        {%- do members.update({field: yotpo_customer_text(column, event_type, name)}) -%}
+    {%- endfor -%}
     {%- for field, path in paths.items() -%}
         {%- do members.update({field: json_text(column, path)}) -%}
     {%- endfor -%}
     {%- for field, path in {'LastPurchaseAt': 'last_purchase_at', 'PointsExpireAt': 'points_expire_at', 'LastSeenAt': 'last_seen_at'}.items() -%}
-        {%- do members.update({'Yotpo.' ~ field: rule_datetime(json_text(column, 'customer.' ~ path))}) -%}
+        {%- do members.update({'Yotpo.' ~ field: rule_datetime(yotpo_customer_text(column, event_type, path))}) -%}
     {%- endfor -%}
     {%- for tier in ['New', 'Old'] -%}
         {%- for field, name in {

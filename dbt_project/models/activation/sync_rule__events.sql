@@ -30,7 +30,7 @@ select
     events.occurred_at,
     case
         when events.vendor = 'smile' then {{ smile_rule_fields('events.properties') }}
-        else {{ yotpo_rule_fields('events.properties', 'events.event_type') }}
+        else {{ yotpo_rule_fields('events.properties', 'events.event_type', 'events.program') }}
     end as fields,
     events.is_first_load,
     events.is_about_friend as is_friend,
