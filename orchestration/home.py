@@ -87,6 +87,16 @@ class Home:
         return self.root / "erasure"
 
     @property
+    def alerts(self) -> Path:
+        """Incidents that go on, and who was told of them."""
+        return self.root / "alerts.json"
+
+    @property
+    def sources(self) -> Path:
+        """What came of each programme's last extraction."""
+        return self.root / "sources"
+
+    @property
     def tombstones(self) -> Path:
         """Hashes of those who were erased; without it the next extraction brings them back."""
         return self.root / "tombstones.json"
@@ -127,6 +137,18 @@ class Home:
                 f"LOYALTY_HOME {self.root} cannot be written ({error.strerror}); "
                 "choose another folder or give this user the right to write there"
             ) from None
+
+    def let_readers_in(self, mode: int) -> None:
+        """Let those who may read the published file reach it: pass the home, list its folder.
+
+        Args:
+            mode: the rights of the published file.
+        """
+        reads = mode & 0o044
+        passes = reads >> 2
+        for folder, bits in ((self.published.parent, reads | passes), (self.root, passes)):
+            kept = folder.stat().st_mode & 0o7000  # a folder's group may be inherited by its files
+            folder.chmod(kept | 0o700 | bits)
 
     def _close_to_others(self) -> None:
         """Take away what an earlier release, or a wider umask, allowed to others."""

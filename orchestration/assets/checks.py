@@ -13,6 +13,7 @@ from orchestration import event_reconcile
 from orchestration.activate import SYNCS, DeclaredSync
 from orchestration.assets.syncs import event_keys, people_keys
 from orchestration.context import LoyaltyResource, explained, throttled
+from orchestration.operations.runbooks import runbook
 from orchestration.reconcile import (
     cost_in_words,
     in_words,
@@ -73,7 +74,7 @@ def read_back_schedule(timezone: str) -> dg.ScheduleDefinition:
         execution_timezone=timezone,
         description="The read-back of a sample, every night. Off until somebody switches it on: "
         "it spends requests of the vendors' accounts. Runbook: "
-        f"docs/runbooks/schedule-nightly-{JOB_NAME.replace('_', '-')}.md",
+        f"{runbook('schedule', f'nightly_{JOB_NAME}')}",
     )
 
 
@@ -87,7 +88,7 @@ def _check(sync: DeclaredSync) -> dg.AssetChecksDefinition:
         name=NAME,
         description=f"What {sync.destination.title()} holds is what it accepted, for a sample of "
         "people. Fails below LOYALTY_LEAST_ACCURACY, warns of any drift; sync.read_backs and "
-        "sync.drift keep the result.",
+        f"sync.drift keep the result. Runbook: {runbook('check', NAME)}",
     )
     def checked(
         context: dg.AssetCheckExecutionContext, config: ReadBackConfig, loyalty: LoyaltyResource
@@ -130,7 +131,7 @@ def _event_check() -> dg.AssetChecksDefinition:
         description="Klaviyo shows the events it accepted, for a sample of another day each; it "
         "answers 202 and drops without a word what it does not like. Fails below "
         "LOYALTY_LEAST_ACCURACY. Look at: sync.read_backs, sync.events. "
-        "Rule offers no way to read events.",
+        f"Rule offers no way to read events. Runbook: {runbook('check', NAME)}",
     )
     def checked(
         context: dg.AssetCheckExecutionContext, loyalty: LoyaltyResource

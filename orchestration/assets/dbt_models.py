@@ -15,6 +15,7 @@ from pydantic import Field
 from orchestration.audit import EVENTS, EVERYTHING, Build, begin_build, why_events_wait
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.dbt_build import NodeResult, build, count_rows, explain_failures
+from orchestration.operations.runbooks import runbook
 from orchestration.programs import clock
 from orchestration.slot import writer_slot
 
@@ -155,7 +156,12 @@ def _events(
                     asset_key=key.asset_key,
                     check_name=key.name,
                     severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
-                    metadata={**seconds, "rows_found": result.failures},
+                    metadata={
+                        **seconds,
+                        "rows_found": result.failures,
+                        "look_at": ".".join(key.asset_key.path),
+                        "runbook": runbook("check", "dbt_test"),
+                    },
                 )
         elif result.status == "success" and result.unique_id in manifest["nodes"]:
             spec = translator.get_asset_spec(manifest, result.unique_id, project)

@@ -20,6 +20,7 @@ from orchestration.assets import delivery_checks
 from orchestration.assets.publication import KEY as PUBLISHED
 from orchestration.context import LoyaltyResource, Step, explained, throttled
 from orchestration.event_syncs import run_events, why_left_out
+from orchestration.operations.runbooks import runbook
 from orchestration.settings import missing
 from reverse_etl.guards import GuardError
 from reverse_etl.results import SyncResult
@@ -103,13 +104,14 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
                 GUARDS,
                 asset=key,
                 description="The plan is plausible (LOYALTY_GUARD_*); beyond a guard nothing is "
-                "sent until somebody approves.",
+                f"sent until somebody approves. Look at: activation.{sync.model}. Runbook: "
+                f"{runbook('check', GUARDS)}",
             ),
             dg.AssetCheckSpec(
                 REJECTED,
                 asset=key,
                 description="The vendor rejected no more rows than LOYALTY_REJECTED_SHARE allows; "
-                "the reasons are in sync.rejections.",
+                f"the reasons are in sync.rejections. Runbook: {runbook('check', REJECTED)}",
             ),
             *(delivery_checks.specs(key) if sync in SYNCS else ()),
         ],

@@ -22,7 +22,7 @@ def alerts(
     ] = "list",
 ) -> None:
     """Show open incidents; test the channels that alerts go to."""
-    from orchestration.operations.alerting import book_file, send_test
+    from orchestration.operations.channels import send_test
     from orchestration.operations.incidents import read_book
     from orchestration.operations.messages import in_words
 
@@ -42,7 +42,7 @@ def alerts(
         return
     if action == "check":
         _look()
-    book = read_book(book_file(home))
+    book = read_book(home.alerts)
     for incident in book.open:
         message = in_words(incident, settings.ui_url)
         console.print(f"[bold]{escape(message.subject)}[/]", highlight=False)

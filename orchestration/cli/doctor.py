@@ -15,7 +15,6 @@ from orchestration import accounts
 from orchestration.accounts import destination_client
 from orchestration.home import Home
 from orchestration.key_store import connection
-from orchestration.operations.alerting import book_file
 from orchestration.operations.channels import channels
 from orchestration.operations.disk import free_gib, too_full
 from orchestration.operations.incidents import read_book
@@ -97,7 +96,7 @@ def _alerts(settings: Settings) -> Finding:
     if not names:
         text = "no channel: LOYALTY_ALERT_WEBHOOK or LOYALTY_ALERT_EMAIL_TO would tell of trouble"
         return Finding("alerts", None, text)
-    failing = read_book(book_file(Home(settings.home))).failing_channels
+    failing = read_book(Home(settings.home).alerts).failing_channels
     if failing:
         return Finding("alerts", False, "; ".join(failing.values()))
     return Finding("alerts", True, f"by {' and '.join(names)}; `loyalty alerts test` tries them")

@@ -22,7 +22,7 @@ from orchestration.operations.incidents import (
     read_book,
     write_book,
 )
-from orchestration.operations.messages import Message, in_words
+from orchestration.operations.messages import in_words
 from orchestration.operations.watching import View, look
 from orchestration.settings import Settings
 
@@ -38,11 +38,6 @@ class Round:
     problems: tuple[str, ...]
 
 
-def book_file(home: Home) -> Path:
-    """Where incidents are kept."""
-    return home.root / "alerts.json"
-
-
 def look_and_tell(
     instance: dg.DagsterInstance,
     home: Home,
@@ -56,7 +51,7 @@ def look_and_tell(
         checks: the asset checks that are watched.
         now: the real time; None = the machine's.
     """
-    moment, file, used = now or datetime.now(UTC), book_file(home), channels(settings)
+    moment, file, used = now or datetime.now(UTC), home.alerts, channels(settings)
     with FileLock(home.lock("alerts"), timeout=_LOCK_SECONDS):
         before = read_book(file)
         seen = look(View(instance, home, settings, checks, before, moment))
@@ -92,20 +87,3 @@ def _tell(book: Book, channel: Channel, ui_url: str | None, file: Path) -> tuple
         write_book(file, book)
         sent += 1
     return book, sent
-
-
-def send_test(settings: Settings) -> list[tuple[str, str | None]]:
-    """Send a message that says it is a test; (channel, why it was not taken or None)."""
-    message = Message(
-        "[loyalty] Test",
-        "This is a test: alerts of the loyalty warehouse reach you here. Nothing is wrong.",
-    )
-    results: list[tuple[str, str | None]] = []
-    for channel in channels(settings):
-        try:
-            channel.send(message)
-        except ChannelError as error:
-            results.append((channel.name, str(error)))
-        else:
-            results.append((channel.name, None))
-    return results

@@ -8,17 +8,25 @@ SMTP with TLS that verifies the server (RFC 3207, RFC 8314), unless a relay need
 
 import smtplib
 import ssl
+from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
 
 import httpx
 
 from orchestration.masking import masked
-from orchestration.operations.messages import Message
 from orchestration.settings import Settings
 from vendor_http import LoyaltyError
 
 _TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a channel carries: a subject for e-mail, the first line elsewhere, and lines."""
+
+    subject: str
+    text: str
 
 
 class ChannelError(LoyaltyError):
@@ -120,6 +128,23 @@ def channels(settings: Settings) -> list[Channel]:
     if settings.alert_email_to:
         found.append(MailChannel(settings))
     return found
+
+
+def send_test(settings: Settings) -> list[tuple[str, str | None]]:
+    """Send a message that says it is a test; (channel, why it was not taken or None)."""
+    message = Message(
+        "[loyalty] Test",
+        "This is a test: alerts of the loyalty warehouse reach you here. Nothing is wrong.",
+    )
+    results: list[tuple[str, str | None]] = []
+    for channel in channels(settings):
+        try:
+            channel.send(message)
+        except ChannelError as error:
+            results.append((channel.name, str(error)))
+        else:
+            results.append((channel.name, None))
+    return results
 
 
 def _escaped(text: str) -> str:

@@ -1,21 +1,12 @@
 """Incidents in words: what happened, who notices, the run, the runbook. Names nobody."""
 
-from dataclasses import dataclass
-
 from orchestration.activate import EVENT_SYNCS, SYNCS
 from orchestration.operations.alerts import KINDS
+from orchestration.operations.channels import Message
 from orchestration.operations.incidents import Incident
 
 _LONGEST_WHAT = 400  # characters; a message is read on a phone
 ANALYSTS = "analysts see the tables of the last good refresh"
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a channel carries: a subject for e-mail, the first line elsewhere, and lines."""
-
-    subject: str
-    text: str
 
 
 def in_words(incident: Incident, ui_url: str | None) -> Message:

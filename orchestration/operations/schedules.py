@@ -15,6 +15,7 @@ import dagster as dg
 
 from orchestration.home import Home
 from orchestration.operations.overlap import refresh_going_on, refresh_since
+from orchestration.operations.runbooks import runbook
 from orchestration.settings import Settings, load_settings
 
 REFRESH_JOB = "refresh_loyalty_job"
@@ -39,7 +40,7 @@ def refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description=f"The whole refresh, every day at {settings.refresh_at} ({settings.timezone}; "
         "LOYALTY_REFRESH_AT, LOYALTY_TIMEZONE). Off until somebody switches it on: its syncs reach "
         "real people. Skips while another refresh is going on. Runbook: "
-        f"docs/runbooks/schedule-{REFRESH_SCHEDULE.replace('_', '-')}.md",
+        f"{runbook('schedule', REFRESH_SCHEDULE)}",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         reason = why_not(

@@ -113,4 +113,4 @@ def _was_read(warehouse: Path, program: Program) -> bool:
 
 
 def _file(home: Home, program: Program) -> Path:
-    return home.root / "sources" / f"{program.name}.json"
+    return home.sources / f"{program.name}.json"

@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestration.operations.channels import ChannelError, MailChannel, WebhookChannel, channels
-from orchestration.operations.messages import Message
+from orchestration.operations.channels import (
+    ChannelError,
+    MailChannel,
+    Message,
+    WebhookChannel,
+    channels,
+    send_test,
+)
 from orchestration.settings import Settings, load_settings
 from tests.alert_servers import Hook, Mailbox, listening_hook, listening_mailbox
 from vendor_http import ConfigurationError
@@ -100,3 +106,17 @@ def test_half_a_setting_is_refused_without_showing_the_address(
     with pytest.raises(ConfigurationError, match="LOYALTY_ALERT_WEBHOOK") as caught:
         load_settings()
     assert "secret-part" not in str(caught.value)
+
+
+def test_a_test_message_goes_to_every_channel_and_says_that_nothing_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, hook: Hook, box: Mailbox
+) -> None:
+    assert send_test(load_settings()) == []
+    monkeypatch.setenv("LOYALTY_ALERT_WEBHOOK", hook.address)
+    settings = mail_settings(monkeypatch, box)
+    assert send_test(settings) == [("webhook", None), ("email", None)]
+    assert "Nothing is wrong" in hook.texts[0]
+    hook.status = 410
+    (webhook, problem), (email, none) = send_test(settings)
+    assert (webhook, email, none) == ("webhook", "email", None)
+    assert "410" in str(problem)
