@@ -34,6 +34,7 @@ from orchestration.home import Home
 from orchestration.inbox import erase_from_inbox, exclusive_inbox
 from orchestration.programs import programs
 from orchestration.publish import STORAGE_VERSION, publish_deliveries
+from orchestration.restore import drop_replaced
 from orchestration.settings import Settings
 from orchestration.slot import exclusive, writer_slot
 from orchestration.tombstones import Tombstones
@@ -183,6 +184,7 @@ _PLACES: Mapping[str, Callable[[Home, Person], Mapping[str, int]]] = {
     ),
     "ledger": lambda home, person: erase_from_ledger(Ledger(home.ledger), person.emails),
     "simulations": _from_simulations,
+    "homes that a restore moved aside": lambda home, _person: drop_replaced(home),
 }
 
 
