@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration import dictionary as words
+from orchestration.audit import end_build, unpublished
 from orchestration.dictionary import Entry
 from orchestration.home import Home
 from orchestration.settings import load_settings
@@ -84,16 +85,66 @@ def publish(
     Raises:
         LoyaltyError: there is nothing to publish.
     """
-    with writer_slot(home) as warehouse, _replacing(home.audited) as new:
+    with writer_slot(home) as warehouse:
         if not warehouse.exists():
             raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
-        rows = _copy_schemas(warehouse, new, descriptions)
-        with duckdb.connect(str(new)) as connection:
-            _keep(connection, [m for m in delivery_models if f"{m.schema}.{m.table}" in rows])
-            words.write_dictionary(connection, dictionary)
+        with _replacing(home.audited) as new:
+            rows = _copy_tables(warehouse, new, None, descriptions)
+            if not rows:
+                raise LoyaltyError("The warehouse holds no marts yet; run `loyalty build` first")
+            with duckdb.connect(str(new)) as connection:
+                _keep(connection, [m for m in delivery_models if f"{m.schema}.{m.table}" in rows])
+                words.write_dictionary(connection, dictionary)
+        end_build(home)
         rows[f"{words.SCHEMA}.{words.TABLE}"] = len(dictionary)
     publish_deliveries(home)
     return Published(home.published, rows, home.published.stat().st_size)
+
+
+def publish_tables(
+    home: Home,
+    run_id: str,
+    tables: Sequence[tuple[str, str]],
+    descriptions: Mapping[tuple[str, str], Described],
+) -> Published | None:
+    """Replace single tables in front of readers; all others stay as they were audited.
+
+    Call only after a build of these tables, by the same run, whose blocking tests passed.
+
+    Args:
+        run_id: the run that built them.
+        tables: (schema, table).
+
+    Returns:
+        What was published; None when another build has begun since, whose publication takes these
+        tables along.
+
+    Raises:
+        LoyaltyError: nothing was published yet.
+    """
+    require_published(home)
+    with writer_slot(home) as warehouse:
+        build = unpublished(home)
+        if build is None or build.run_id != run_id:
+            return None
+        with _replacing(home.audited) as new:
+            shutil.copyfile(home.audited, new)
+            rows = _copy_tables(warehouse, new, tables, descriptions)
+        end_build(home)
+    publish_deliveries(home)
+    return Published(home.published, rows, home.published.stat().st_size)
+
+
+def require_published(home: Home) -> None:
+    """Refuse a home without audited tables.
+
+    Raises:
+        LoyaltyError: nothing was published yet.
+    """
+    if not home.audited.exists():
+        raise LoyaltyError(
+            "Nothing is published yet; run `loyalty run` first, or `loyalty publish` after a build"
+        )
 
 
 def publish_deliveries(home: Home) -> None:
@@ -102,8 +153,7 @@ def publish_deliveries(home: Home) -> None:
     Raises:
         LoyaltyError: nothing was published yet.
     """
-    if not home.audited.exists():
-        raise LoyaltyError("Nothing is published yet; run `loyalty publish` first")
+    require_published(home)
     mode = int(load_settings().published_mode, 8)
     with (
         exclusive(home, "publish", "the published file", _WAIT_SECONDS),
@@ -146,28 +196,30 @@ def _compute_again(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"drop table warehouse.{_KEPT}")
 
 
-def _copy_schemas(
-    warehouse: Path, new: Path, descriptions: Mapping[tuple[str, str], Described]
+def _copy_tables(
+    warehouse: Path,
+    new: Path,
+    tables: Sequence[tuple[str, str]] | None,
+    descriptions: Mapping[tuple[str, str], Described],
 ) -> dict[str, int]:
+    """Rows of each table that was copied, in place of one of its name; `tables`: None = all."""
     with duckdb.connect() as connection:
         connection.execute(f"attach {_text(str(warehouse))} as warehouse (read_only)")
         connection.execute(
             f"attach {_text(str(new))} as published (storage_version '{STORAGE_VERSION}')"
         )
         rows = {}
-        for schema, table in _tables(connection):
+        for schema, table in _tables(connection) if tables is None else tables:
             target = f"published.{_name(schema)}.{_name(table)}"
             connection.execute(f"create schema if not exists published.{_name(schema)}")
             connection.execute(
-                f"create table {target} as from warehouse.{_name(schema)}.{_name(table)}"
+                f"create or replace table {target} as from warehouse.{_name(schema)}.{_name(table)}"
             )
             if described := descriptions.get((schema, table)):
                 _describe(connection, target, described)
             count = connection.execute(f"select count(*) from {target}").fetchone()
             rows[f"{schema}.{table}"] = int(count[0]) if count else 0
         connection.execute("detach published")  # checkpoints: the file is complete on disk
-    if not rows:
-        raise LoyaltyError("The warehouse holds no marts yet; run `loyalty build` first")
     return rows
 
 

@@ -26,6 +26,7 @@ from orchestration.cli import tool_commands  # noqa: F401
 from orchestration.cli import webhook_commands  # noqa: F401
 from orchestration.cli import serve_commands  # noqa: F401
 from orchestration.cli import backup_commands  # noqa: F401
+from orchestration.cli import alert_commands  # noqa: F401
 # isort: on
 
 
