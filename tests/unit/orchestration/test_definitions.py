@@ -106,6 +106,7 @@ def test_definitions_load_without_keys_and_without_a_network(definitions: dg.Def
     job = definitions.resolve_job_def("refresh_loyalty_job")
     assert {node.name for node in job.nodes} == {
         *("extract_smile", "extract_yotpo", "load_inbox", "build_models", "published__loyalty"),
+        *("examine_smile", "examine_yotpo"),
         *(sync.step for sync in (*SYNCS, *EVENT_SYNCS)),
     }
 
@@ -120,6 +121,17 @@ def test_the_schedule_is_daily_and_off_until_somebody_switches_it_on(
     assert days == ["*", "*", "*"]
     assert minute.isdigit()
     assert hour.isdigit()
+
+
+def test_every_layer_that_a_refresh_makes_has_a_freshness_policy(graph: AssetGraph) -> None:
+    without = {path for path, spec in specs(graph) if spec.freshness_policy is None}
+    assert {path[0] for path in without} <= {
+        *("seeds", "snapshots", "staging", "intermediate", "sync"),
+        *("raw_smile", "raw_yotpo"),
+    }
+    assert {path[1] for path in without if path[0].startswith("raw_")} == {
+        *("webhook_events", "quarantine"),
+    }
 
 
 def test_read_backs_have_a_job_of_their_own_and_no_sync_waits_for_them(
@@ -236,7 +248,7 @@ def test_importing_any_module_does_nothing(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     count, *acts = [line for line in done.stdout.splitlines() if line]
@@ -256,6 +268,6 @@ def test_dagsters_own_validation_passes(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
