@@ -23,6 +23,18 @@ with nudges as (
     where types.is_nudge and events.member_id is not null and not events.is_about_friend
 ),
 
+months as (
+    select
+        program,
+        event_type,
+        member_id,
+        {{ dbt.date_trunc('month', 'due_at') }} as month_at,
+        count(*) as month_nudge_count
+    from nudges
+    group by program, event_type, member_id, {{ dbt.date_trunc('month', 'due_at') }}
+    having count(*) > 1
+),
+
 actions as (
     select
         program,
@@ -85,12 +97,19 @@ select
     nudges.member_id,
     nudges.due_at,
     cast({{ dbt.date_trunc('month', 'nudges.due_at') }} as date) as month_on,
+    coalesce(months.month_nudge_count, 1) as month_nudge_count,
     answered.redeemed_at,
     answered.ordered_at,
     held.tier_id,
     case when held.tier_id is not null then lost.tier_lost_at end as tier_lost_at,
     {{ loyalty_now() }} as observed_until_at
 from nudges
+left join months
+    on
+        nudges.program = months.program
+        and nudges.event_type = months.event_type
+        and nudges.member_id = months.member_id
+        and {{ dbt.date_trunc('month', 'nudges.due_at') }} = months.month_at
 left join answered on nudges.event_id = answered.event_id
 left join held on nudges.event_id = held.event_id
 left join lost on nudges.event_id = lost.event_id
