@@ -12,7 +12,7 @@ from sandbox.yotpo.webhooks import TOPICS
 from tests.dbt.shop import fill_shop
 from tests.dbt.warehouse import PROJECT, Warehouse
 
-pytestmark = pytest.mark.timeout(600)  # whoever asks first waits for three builds
+pytestmark = pytest.mark.timeout(900)  # whoever asks first waits for three builds
 
 EVENTS = ("--select", "+fct_loyalty_events", "--indirect-selection", "cautious")
 TUESDAY, WEDNESDAY, THURSDAY = (f"2026-11-{day} 06:00:00" for day in (24, 25, 26))

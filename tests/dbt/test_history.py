@@ -13,7 +13,7 @@ from tests.dbt.history_oracle import UNNAMED, Change, Reading, changes_of
 from tests.dbt.warehouse import Warehouse
 
 # six builds in one fixture, on a machine that may be busy
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 RANDOM = random.Random(20261122)  # noqa: S311 - a repeatable population, not a secret
 DAYS = 6

@@ -15,7 +15,7 @@ from tests.dbt.deliveries import fill_deliveries
 from tests.dbt.shop import fill_shop
 from tests.dbt.warehouse import NOW, Warehouse
 
-pytestmark = pytest.mark.timeout(600)  # whoever asks first waits for two builds
+pytestmark = pytest.mark.timeout(900)  # whoever asks first waits for two builds
 LATER = "2026-12-31 06:00:00"
 COUPON = {
     "loyalty_unused_coupons_count",

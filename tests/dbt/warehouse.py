@@ -93,7 +93,7 @@ class Warehouse:
             capture_output=True,
             text=True,
             check=False,
-            timeout=170,
+            timeout=500,
         )
         assert finished.returncode == 0, f"dbt {command} failed:\n{finished.stdout[-6000:]}"
         return finished.stdout

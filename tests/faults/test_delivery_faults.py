@@ -232,7 +232,7 @@ def test_after_a_fault_the_vendor_holds_what_was_desired(
     assert happened.repeated <= batch_requests(vendor)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_kill_minus_nine_at_twenty_random_steps_loses_nothing_and_wastes_one_batch(
     play: Play, vendor: str, klaviyo_witness: Witness
@@ -249,7 +249,7 @@ def test_kill_minus_nine_at_twenty_random_steps_loses_nothing_and_wastes_one_bat
     klaviyo_witness.faults.clear()
 
 
-@pytest.mark.timeout(600)  # alone, it plays every case itself
+@pytest.mark.timeout(900)  # alone, it plays every case itself
 def test_the_document_says_what_happened(play: Play) -> None:
     text = render(play.case(case, vendor) for case, vendor in EACH_CASE)
     if WRITES_DOCUMENT:

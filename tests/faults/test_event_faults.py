@@ -231,7 +231,7 @@ def test_no_answer_within_the_time_out_tells_nothing_twice(
     shop.close()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_kill_minus_nine_at_any_step_loses_no_event_and_starts_nothing_twice(
     vendor: str,

@@ -247,7 +247,7 @@ def test_what_a_locked_warehouse_refused_is_loaded_by_the_next_run(play: Play, v
     assert_harmless(play.locked(vendor))
 
 
-@pytest.mark.timeout(600)  # alone, it plays every case itself
+@pytest.mark.timeout(900)  # alone, it plays every case itself
 def test_the_document_says_what_happened(play: Play) -> None:
     rows = [play.case(case, vendor) for case, vendor in EACH_CASE]
     rows += [happened for vendor in VENDORS for happened in play.processes(vendor)]

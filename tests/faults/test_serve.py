@@ -15,7 +15,7 @@ import pytest
 
 from orchestration.cli.vendors import free_port
 
-pytestmark = [pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 PATIENT_SECONDS = 240.0  # half a minute on a quiet machine
 SECRET = "known to the shop and to Yotpo"

@@ -40,7 +40,7 @@ def test_another_process_may_open_the_file_right_after_the_load(warehouse: Wareh
     )
     opened = subprocess.run(
         [sys.executable, "-c", code, str(warehouse.file)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert opened.stdout.strip() == "42", opened.stderr
 
@@ -179,7 +179,7 @@ def test_importing_a_source_touches_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []

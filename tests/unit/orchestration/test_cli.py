@@ -39,7 +39,7 @@ def loyalty(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
 
 

@@ -268,7 +268,7 @@ def test_the_command_signs_in_and_out_and_keeps_secrets_to_itself(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert "revoked and forgotten" in done.stdout
