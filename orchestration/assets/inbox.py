@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
 
 from dlt_sources.inbox.tables import NAME, TABLES
 from orchestration.assets.extraction import column_schema
@@ -20,6 +21,8 @@ from orchestration.settings import load_settings
 OPERATION = "load_inbox"
 JOB_NAME = "load_inbox_job"
 SENSOR_NAME = "webhook_inbox_sensor"
+# Of `assets.telling`: where it is on, it loads what it tells, and a second load is in its way.
+TELLING_SENSOR_NAME = "loyalty_events_sensor"
 # Deliveries are loaded together: half a minute of them, so that what follows is done well within
 # two minutes of the delivery and the warehouse is not taken all the time.
 SENSOR_SECONDS = 30
@@ -121,6 +124,8 @@ def inbox_sensor() -> dg.SensorDefinition:
         found = {program.name: waiting(home, program) for program in programs()}
         if not any(each.segments for each in found.values()):
             return dg.SkipReason("no webhooks wait")
+        if _is_telling(context.instance):
+            return dg.SkipReason(f"left to {TELLING_SENSOR_NAME}, which is on")
         going_on = context.instance.get_run_records(
             dg.RunsFilter(job_name=JOB_NAME, statuses=_GOING_ON), limit=1
         )
@@ -131,6 +136,14 @@ def inbox_sensor() -> dg.SensorDefinition:
         return dg.RunRequest(run_key="|".join([*state, f"{datetime.now(UTC):%Y-%m-%dT%H}"]))
 
     return sensor
+
+
+def _is_telling(instance: dg.DagsterInstance) -> bool:
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    return any(
+        state.name == TELLING_SENSOR_NAME and state.status is InstigatorStatus.RUNNING
+        for state in states
+    )
 
 
 _GOING_ON = [

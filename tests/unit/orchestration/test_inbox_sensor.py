@@ -4,10 +4,22 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+)
 
 from dlt_sources.inbox.segments import Delivery, SegmentLog, seal_open
 from orchestration.assets.inbox import (
     JOB_NAME,
+    TELLING_SENSOR_NAME,
     in_words,
     inbox_assets,
     inbox_job,
@@ -98,3 +110,19 @@ def test_what_a_load_says_names_no_one() -> None:
         "their lines: 1; values that did not fit: 3, in raw_yotpo.quarantine"
     )
     assert in_words(Program("yotpo", "yotpo"), LoadedInbox()) == "yotpo: no webhooks waited"
+
+
+def test_the_inbox_is_left_to_the_sensor_that_tells_where_that_is_on(home: Home) -> None:
+    arrive(home, 1)
+    with dg.instance_for_test() as instance:
+        origin = RemoteInstigatorOrigin(
+            RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("loyalty"), "__repository__"),
+            TELLING_SENSOR_NAME,
+        )
+        state = InstigatorState(
+            origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, SensorInstigatorData()
+        )
+        instance.add_instigator_state(state)
+        assert look(instance) == []
+        instance.update_instigator_state(state.with_status(InstigatorStatus.STOPPED))
+        assert look(instance)

@@ -141,6 +141,7 @@ def test_the_job_makes_what_lies_between_webhooks_and_vendors_and_nobodys_profil
     assert not {"klaviyo/profiles", "rule/subscribers"} & made
     nodes = {node.name for node in defs().resolve_job_def(JOB_NAME).nodes}
     assert set(CONFIG) <= nodes
+    assert not [name for name in nodes if "read_back" in name]
 
 
 def test_single_tables_are_published_by_the_run_that_built_them_and_the_others_stay(
