@@ -6,7 +6,6 @@ that the command took for a small shop, 11 went into starting Python three times
 """
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +19,11 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from orchestration import dbt
 from orchestration.context import one_line
 from orchestration.home import Home
+from orchestration.masking import masked
 from orchestration.settings import Settings
 from reverse_etl.ledger import Ledger
 from vendor_http import LoyaltyError
 
-_EMAIL = re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+")
 _SHOWN_FAILURES = 3
 
 
@@ -87,7 +86,7 @@ def build(
     finally:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if answer.exception is not None:
-        raise LoyaltyError(f"dbt could not begin: {_masked(one_line(answer.exception))}")
+        raise LoyaltyError(f"dbt could not begin: {masked(one_line(answer.exception))}")
     return _results(answer)
 
 
@@ -143,12 +142,7 @@ def _results(answer: dbtRunnerResult) -> list[NodeResult]:
             status=str(result.status),
             seconds=float(result.execution_time),
             failures=int(result.failures or 0),
-            message=_masked(" ".join(str(result.message or "").split())),
+            message=masked(str(result.message or "")),
         )
         for result in getattr(answer.result, "results", [])
     ]
-
-
-def _masked(text: str) -> str:
-    """Database errors quote values; no e-mail may leave the database with them."""
-    return _EMAIL.sub("***", text)[:500]

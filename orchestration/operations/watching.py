@@ -1,7 +1,7 @@
 """Everything that is wrong at the moment, as troubles; and of what nothing can be told just now.
 
-Looks at Dagster's record of runs, checks and ticks, at the audited tables and at the disk. Reads
-only, asks no vendor. What somebody else wrote (an exception's text) is masked before it leaves.
+Looks at Dagster's record of runs, checks and ticks, at the audited tables and at the disk. Asks no
+vendor. What somebody else wrote (an exception's text) is masked before it leaves.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,7 +23,7 @@ from orchestration.operations.alerts import Trouble
 from orchestration.operations.disk import too_full
 from orchestration.operations.failures import RUN_OF, has_succeeded_since, newest_failures
 from orchestration.operations.incidents import Book
-from orchestration.operations.overlap import PUBLISHED_KEY
+from orchestration.operations.overlap import PUBLISHED_KEY, refresh_going_on
 from orchestration.operations.schedules import REFRESH_JOB, REFRESH_SCHEDULE, daily_cron
 from orchestration.operations.sources import read_times
 from orchestration.programs import clock, programs
@@ -65,6 +65,8 @@ class View:
 
 def look(view: View) -> Seen:
     """Look at everything; causes first, because what follows from one is no trouble of its own."""
+    # Closes what the command left behind when it was killed: it would look as if it went on.
+    refresh_going_on(view.instance, view.home, REFRESH_JOB)
     seen = Seen()
     for part in (_steps, _checks, _disk, _schedule, _accounts, _channels):
         part(view, seen)
