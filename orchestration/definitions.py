@@ -20,12 +20,14 @@ from orchestration.assets.dbt_models import build_assets, delivery_specs
 from orchestration.assets.extraction import extraction_assets
 from orchestration.assets.inbox import inbox_assets, inbox_job, inbox_sensor
 from orchestration.assets.publication import publication_asset
+from orchestration.assets.retention import enforce_retention_job, retention_schedule
 from orchestration.assets.source_checks import source_checks
 from orchestration.assets.syncs import sync_assets
 from orchestration.assets.telling import telling_job, telling_sensor
 from orchestration.context import LoyaltyResource
 from orchestration.home import Home
 from orchestration.operations.freshness import with_freshness
+from orchestration.operations.jobs import jobs_to_choose
 from orchestration.operations.schedules import REFRESH_JOB, refresh_schedule
 from orchestration.operations.sensor import alert_sensor
 from orchestration.programs import programs
@@ -46,11 +48,16 @@ def defs() -> dg.Definitions:
             asset_checks=read_back_checks(),
             # One step of a second; a process of its own for it took 25 s more on two busy cores.
             jobs=[
+                *jobs_to_choose(check_keys(), executor()),
                 read_back_job(executor()),
                 inbox_job(dg.in_process_executor),
                 telling_job(dbt.read_manifest(Home(load_settings().home)), dg.in_process_executor),
+                enforce_retention_job,
             ],
-            schedules=[read_back_schedule(load_settings().timezone)],
+            schedules=[
+                read_back_schedule(load_settings().timezone),
+                retention_schedule(load_settings().timezone),
+            ],
             sensors=[inbox_sensor(), telling_sensor(), alert_sensor()],
         ),
     )

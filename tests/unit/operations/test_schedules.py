@@ -10,7 +10,11 @@ import pytest
 from filelock import FileLock
 
 from orchestration.home import Home
-from orchestration.operations.overlap import PUBLISHED_KEY
+from orchestration.operations.overlap import (
+    FULL_REFRESH_JOB,
+    PUBLISHED_KEY,
+    QUICK_REFRESH_JOB,
+)
 from orchestration.operations.schedules import REFRESH_JOB, refresh_schedule, why_not
 from orchestration.runner import INVOCATION_TAG
 from orchestration.settings import load_settings
@@ -65,6 +69,16 @@ def begin(instance: dg.DagsterInstance, refresh: dg.JobDefinition) -> Begin:
         )
 
     return create
+
+
+@pytest.mark.parametrize("name", [QUICK_REFRESH_JOB, FULL_REFRESH_JOB])
+def test_a_refresh_that_somebody_chose_is_a_refresh_too(
+    name: str, instance: dg.DagsterInstance, home: Home
+) -> None:
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.all())
+    definitions = dg.Definitions(assets=[published, profiles], jobs=[job])
+    chosen = instance.create_run_for_job(definitions.resolve_job_def(name), status=STARTED)
+    assert chosen.run_id in (why_not(instance, home, just_now()) or "")
 
 
 def just_now() -> datetime:

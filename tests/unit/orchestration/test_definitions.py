@@ -111,6 +111,28 @@ def test_definitions_load_without_keys_and_without_a_network(definitions: dg.Def
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "operation", "config"),
+    [
+        ("quick_refresh_job", "extract_smile", {"reach": "quick"}),
+        ("full_refresh_job", "extract_yotpo", {"reach": "full"}),
+        ("approved_sync_job", "klaviyo__profiles", {"approve": True}),
+        ("approved_sync_job", "rule__events", {"approve": True}),
+    ],
+)
+def test_a_choice_is_a_job_that_needs_no_yaml(
+    definitions: dg.Definitions, name: str, operation: str, config: dict[str, object]
+) -> None:
+    job = definitions.resolve_job_def(name)
+    assert job.description
+    assert job.run_config is not None
+    assert job.run_config["ops"][operation]["config"] == config
+    assert dg.validate_run_config(job, job.run_config)
+    refresh = {node.name for node in definitions.resolve_job_def("refresh_loyalty_job").nodes}
+    told = {sync.step for sync in (*SYNCS, *EVENT_SYNCS)}
+    assert {node.name for node in job.nodes} == (told if name.startswith("approved") else refresh)
+
+
 def test_the_schedule_is_daily_and_off_until_somebody_switches_it_on(
     definitions: dg.Definitions,
 ) -> None:
