@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from pydantic import Field
 
+from orchestration.assets.owners import DATA, MARKETING
 from orchestration.audit import EVENTS, EVERYTHING, Build, begin_build, why_events_wait
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.dbt_build import NodeResult, build, count_rows, explain_failures
@@ -45,7 +46,7 @@ class Translator(DagsterDbtTranslator):
         if node["resource_type"] == "source":
             name = node["source_name"]
             group = f"extract_{name.removeprefix('raw_')}" if name != "sync" else _DELIVERIES
-            return spec.replace_attributes(group_name=group)
+            return spec.replace_attributes(group_name=group, owners=DATA)
         schema = node["config"].get("schema") or ""
         # The syncs are in activation_<destination>, behind the publication: apart, so that
         # the graph by groups runs one way.
@@ -53,6 +54,7 @@ class Translator(DagsterDbtTranslator):
         return spec.replace_attributes(
             group_name={"sync": "activation"}.get(schema, schema),
             kinds={"dbt", "duckdb"},
+            owners=MARKETING if schema == "activation" else DATA,
             tags={**spec.tags, **tags},
         )
 
@@ -68,6 +70,7 @@ def delivery_specs(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
             key=[node["schema"], node["name"]],
             group_name=_DELIVERIES,
             kinds={"duckdb"},
+            owners=DATA,
             tags={"cadence": "daily", "pii": "yes"},
             description=f"{node['description']} Loaded from the ledger before each build, and "
             "published again after each sync.",

@@ -12,6 +12,7 @@ from pydantic import Field
 import dlt_sources.smile as smile
 import dlt_sources.yotpo as yotpo
 from dlt_sources.declarations import STAMPS, Table
+from orchestration.assets.owners import DATA
 from orchestration.context import LoyaltyResource, explained, problem_in_words, throttled
 from orchestration.extract import Extracted, extract
 from orchestration.operations.sources import Attempt, fails_alone, remember
@@ -73,6 +74,7 @@ def extraction_assets(program: Program) -> dg.AssetsDefinition:
             key=[program.dataset, table.name],
             group_name=f"extract_{program.source}",
             kinds={"dlt", "duckdb", program.source},
+            owners=DATA,
             tags={"cadence": "daily", "pii": "yes"},
             description=f"One row: {table.grain}."
             + (f" Documented at {table.evidence}" if table.evidence else ""),

@@ -12,6 +12,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
 
 from dlt_sources.inbox.tables import NAME, TABLES
 from orchestration.assets.extraction import column_schema
+from orchestration.assets.owners import DATA
 from orchestration.context import LoyaltyResource, explained, throttled
 from orchestration.home import Home
 from orchestration.inbox import LoadedInbox, load_inbox, waiting
@@ -47,6 +48,7 @@ def inbox_assets() -> dg.AssetsDefinition:
             key=each,
             group_name=f"extract_{program.source}",
             kinds={"dlt", "duckdb", program.source},
+            owners=DATA,
             tags={"cadence": "daily", "pii": "yes"},
             description=f"One row: {TABLES[program.source].grain}, as `loyalty webhooks` received "
             f"it. Documented at {TABLES[program.source].evidence}",

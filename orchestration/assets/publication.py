@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from orchestration.assets.owners import DATA
 from orchestration.audit import EVENTS, EVERYTHING
 from orchestration.context import LoyaltyResource, Step, explained
 from orchestration.dbt import delivery_models, descriptions, dictionary, read_manifest
@@ -39,6 +40,7 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         output_required=False,
         group_name="published",
         kinds={"duckdb"},
+        owners=DATA,
         tags={"cadence": "daily", "pii": "yes"},
         description=(
             "The audited tables in a file of their own, replaced in one rename: "

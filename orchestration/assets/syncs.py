@@ -17,6 +17,7 @@ from orchestration.activate import (
     too_many_rejected,
 )
 from orchestration.assets import delivery_checks
+from orchestration.assets.owners import MARKETING
 from orchestration.assets.publication import KEY as PUBLISHED
 from orchestration.context import LoyaltyResource, Step, explained, throttled
 from orchestration.event_syncs import run_events, why_left_out
@@ -97,6 +98,7 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
         deps=_deps(sync),
         group_name=f"activation_{sync.destination}",
         kinds={"python", sync.destination},
+        owners=MARKETING,
         tags={"cadence": "daily", "pii": "yes"},
         description=_description(sync),
         check_specs=[

@@ -235,13 +235,14 @@ def test_keys_say_where_the_object_lives_and_groups_follow_the_layers(
     }
 
 
-def test_every_asset_is_described_has_kinds_and_says_whether_it_holds_people(
+def test_every_asset_is_described_owned_and_says_whether_it_holds_people(
     graph: AssetGraph,
 ) -> None:
     for path, spec in specs(graph):
         assert spec.description, path
         assert "```" not in spec.description, f"{path}: prose belongs here, SQL in the repository"
         assert 1 <= len(spec.kinds) <= 3, path
+        assert "team:data" in spec.owners, path
         assert spec.tags["cadence"] == "daily", path
         assert spec.tags["pii"] in ("yes", "no"), path
 
