@@ -1,5 +1,6 @@
-"""Commands that take a backup and put it back."""
+"""Commands about what is kept: take a backup, put it back, end what was kept long enough."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,6 +86,22 @@ def restore(
         _say(line)
 
 
+@app.command(rich_help_panel=_PANEL)
+def retention() -> None:
+    """Delete what was kept long enough, as the nightly job of `loyalty serve` does."""
+    import dagster as dg
+
+    from orchestration.dagster_home import prepare_dagster
+    from orchestration.retention import enforce
+
+    settings, home = open_home()
+    prepare_dagster(home, settings)
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        gone = enforce(settings, home, instance, datetime.now(UTC), _say)
+    if not any(gone.values()):
+        _say("nothing is older than the settings allow")
+
+
 def next_steps(*, keep_ledger: bool) -> list[str]:
     """What to do after a restore, in order."""
     steps = ["next: `loyalty doctor`; then `loyalty extract && loyalty build && loyalty publish`"]
@@ -105,8 +122,6 @@ def next_steps(*, keep_ledger: bool) -> list[str]:
 def _erase_again(done: "Restored") -> None:
     if not done.newer_tombstones:
         return
-    from datetime import UTC, datetime
-
     from orchestration.erased_again import erase_again
     from orchestration.programs import clock
 

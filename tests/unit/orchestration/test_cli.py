@@ -26,7 +26,7 @@ KEYS = ("SMILE_API_KEY", "YOTPO_API_KEY", "KLAVIYO_API_KEY", "RULE_API_KEY")
 COMMANDS = (
     *("run", "extract", "build", "publish", "sync", "plan", "doctor", "demo", "sandbox", "dev"),
     *("rejections", "reconcile", "why", "forget", "connect", "disconnect", "simulate", "docs"),
-    *("webhooks", "serve", "backup", "restore"),
+    *("webhooks", "serve", "backup", "restore", "retention"),
 )
 
 
