@@ -18,6 +18,8 @@ from orchestration.context import NOW_TAG
 from orchestration.dagster_home import prepare_dagster
 from orchestration.definitions import refresh_loyalty_job
 from orchestration.home import Home
+from orchestration.operations.overlap import refuse_beside
+from orchestration.operations.schedules import REFRESH_JOB
 from orchestration.settings import load_settings
 from vendor_http import LoyaltyError
 
@@ -55,7 +57,8 @@ def run_assets(
             the run, and a part of it that is executed again, stay at their moment.
 
     Raises:
-        LoyaltyError: another run started by `loyalty` is going on in this home.
+        LoyaltyError: another run started by `loyalty` is going on in this home, or a whole refresh
+            is wanted while Dagster executes one.
     """
     prepare_dagster(home, load_settings())
     try:
@@ -79,6 +82,8 @@ def _run(
     outcome = RunOutcome()
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         close_orphans(instance)
+        if selection is None:
+            refuse_beside(instance, home, REFRESH_JOB)
         follower = _Follower(instance, invocation, report, outcome)
         ended = threading.Event()
         thread = threading.Thread(target=follower.follow, args=(ended,), daemon=True)

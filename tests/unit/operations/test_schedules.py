@@ -14,11 +14,12 @@ from orchestration.operations.overlap import (
     FULL_REFRESH_JOB,
     PUBLISHED_KEY,
     QUICK_REFRESH_JOB,
+    refuse_beside,
 )
 from orchestration.operations.schedules import REFRESH_JOB, refresh_schedule, why_not
 from orchestration.runner import INVOCATION_TAG
 from orchestration.settings import load_settings
-from vendor_http import ConfigurationError
+from vendor_http import ConfigurationError, LoyaltyError
 
 STARTED = dg.DagsterRunStatus.STARTED
 
@@ -147,6 +148,19 @@ def test_a_killed_run_of_the_command_blocks_no_tick_and_a_living_one_does(
     closed = instance.get_run_by_id(ours.run_id)
     assert closed is not None
     assert closed.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_the_command_starts_no_refresh_beside_one_of_a_living_server(
+    instance: dg.DagsterInstance, home: Home, begin: Begin
+) -> None:
+    refuse_beside(instance, home, REFRESH_JOB)
+    running = begin()
+    with (
+        FileLock(home.lock("dev")),
+        pytest.raises(LoyaltyError, match=running.run_id),
+    ):
+        refuse_beside(instance, home, REFRESH_JOB)
+    refuse_beside(instance, home, REFRESH_JOB)  # its server was cut off with it
 
 
 @pytest.mark.parametrize("day", ["2026-03-28", "2026-10-24"])
