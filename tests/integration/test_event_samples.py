@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 from event_models import told_before
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.timeout(900)  # whoever asks first waits for three buil
 
 YOTPO, SMILE = Program("yotpo", "yotpo"), Program("smile", "smile")
 SECRET, SMILE_SECRET, SMILE_HEADER = "a secret of the shop", "of the app", "X-Signature"
-BUILT = ("+sync_klaviyo__events", "+sync_rule__events")
+BUILT = ("+sync_klaviyo__events", "+sync_rule__events", "+kpi_nudge_effects_monthly")
 # Redeemed and earned by the vendor's records alone, and by a webhook before the records say so.
 RECORDED, ANNOUNCED = f"recorded@{DOMAIN}", f"announced@{DOMAIN}"
 _LATELY = datetime.now(UTC) - timedelta(days=60)
@@ -164,9 +165,11 @@ class Shop:
                 kept.rename(inbox / "sealed" / kept.name)
 
     def load_and_build(self) -> list[dict[str, Any]]:
-        """What waits in the inbox goes into the warehouse; all events then."""
+        """What waits in the inbox goes into the warehouse, and the ledger; all events then."""
         for program in (YOTPO, SMILE):
             load_inbox(program, self.settings, self.home, datetime.now(UTC), lambda _text: None)
+        with duckdb.connect(str(self.home.warehouse)) as connection:
+            Ledger(self.home.ledger).export(connection)
         now = datetime.now(UTC) + timedelta(seconds=1)
         self.warehouse.build(
             *(part for model in BUILT for part in ("--select", model)),
@@ -204,6 +207,7 @@ class Story:
     rule: Mapping[str, dict[str, Any]]
     again: list[dict[str, Any]]
     told_again: Mapping[str, SyncResult]
+    nudges: list[dict[str, Any]]
     anew: list[dict[str, Any]]
     told_anew: Mapping[str, SyncResult]
     after: tuple[int, list[dict[str, Any]]]
@@ -247,13 +251,18 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         answers += shop.post(*bodies, *announcements(RECORDED))
         shop.record(ANNOUNCED)
         again = shop.load_and_build()
+        nudges = shop.warehouse.rows(
+            "select * from marts.kpi_nudge_effects_monthly "
+            "where window_days = 7 and outcome = 'redeemed'"
+        )
         told_again = shop.tell()
         # nothing is left but the inbox, the vendors and the ledger
         shop.put_back()
         shop.open_warehouse(RECORDED, ANNOUNCED)
         anew = shop.load_and_build()
         yield Story(
-            answers, first, told, klaviyo, rule, again, told_again, anew, shop.tell(),
+            answers, first, told, klaviyo, rule, again, told_again, nudges,
+            anew, shop.tell(),
             (shop.klaviyo.writes() + shop.rule.writes(), _named(shop.klaviyo)),
             shop.warehouse.rows("select topic, customer_id from raw_smile.webhook_events"),
         )  # fmt: skip
@@ -385,6 +394,24 @@ def test_no_replay_asks_a_vendor_for_anything(story: Story) -> None:
     writes, stored = story.after
     assert writes == 0
     assert len(stored) == len(story.klaviyo)
+
+
+def test_a_reminder_counts_as_told_when_a_vendor_took_it_and_not_as_history(story: Story) -> None:
+    found = {
+        row["event_type"]: (
+            row["nudge_count"],
+            row["told_nudge_count"],
+            row["told_waiting_count"],
+            row["untold_member_count"],
+        )
+        for row in story.nudges
+    }
+    live = (
+        *("points_reminder", "redemption_reminder", "loyalty_expiration_reminder"),
+        *("vip_tier_earned", "vip_tier_lost", "vip_tier_status_change"),
+    )
+    history = ("customer_birthday", "customer_anniversary")  # of 2016
+    assert found == dict.fromkeys(live, (1, 1, 1, 0)) | dict.fromkeys(history, (1, 0, 0, 1))
 
 
 def _without_nulls(value: Any) -> Any:
