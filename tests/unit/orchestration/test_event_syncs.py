@@ -1,6 +1,7 @@
 """Telling events with an installation's settings: each once, held when implausible, left out."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -67,6 +68,23 @@ def test_events_are_told_once_and_their_record_is_published(home: Home, vendor: 
     again = tell(home, vendor, "again")
     assert again is not None
     assert again.requests == {}
+
+
+@pytest.mark.parametrize("vendor", ["klaviyo", "rule"])
+def test_two_runs_at_once_tell_each_event_once_and_neither_fails(
+    home: Home, vendor: str, sandbox: RunningSandbox
+) -> None:
+    make = klaviyo_event if vendor == "klaviyo" else rule_event
+    publish(home.audited, vendor, [make(f"at once {n}", f"p{n}@shop.test") for n in range(300)])
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(tell, home, vendor, name) for name in ("one", "other")]
+        results = [each.result() for each in both]
+    counts = sorted(result.total("accepted") for result in results if result is not None)
+    assert counts == [0, 300]
+    if vendor == "klaviyo":
+        held = sandbox.control.call("GET", "/klaviyo/events")
+        ids = [event["event_properties"]["$event_id"] for event in held]
+        assert len([each for each in ids if each.startswith("at once")]) == 300
 
 
 def test_what_is_switched_off_or_has_no_key_is_left_out_and_says_why(
