@@ -43,13 +43,8 @@ def listening_hook() -> Iterator[Hook]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         hook.address = f"http://127.0.0.1:{server.server_port}/services/T0/B0/secret-part"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with _serving(server):
             yield hook
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @dataclass
@@ -97,10 +92,17 @@ def listening_mailbox() -> Iterator[Mailbox]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         box.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with _serving(server):
             yield box
-        finally:
-            server.shutdown()
-            thread.join()
+
+
+@contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """Serve in a thread, until the end."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
