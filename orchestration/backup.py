@@ -48,6 +48,7 @@ INBOX = "inbox"
 REPLACED = "replaced-"  # homes that a restore moved aside
 _LEVEL = 3  # of zstd: as fast as a disk, a third of the size
 _PARTS = (".duckdb", ".wal")
+_DRAFTS = (".new", ".erasing", ".erased")  # of files that are about to take another's place
 _OF_SQLITE = ("-wal", "-shm", "-journal")
 Say = Callable[[str], None]
 
@@ -154,7 +155,12 @@ class _Archive:
         self._stream.flush(zstandard.FLUSH_FRAME)
 
     def add(self, name: str, path: Path, staging: Path) -> None:
-        """Add a file; one that has gone meanwhile is left out."""
+        """Add a file, or an empty folder; what has gone meanwhile is left out."""
+        if path.is_dir():  # dlt wants its empty folders back
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = tarfile.DIRTYPE, 0o700
+            self._tar.addfile(info)
+            return
         with suppress(FileNotFoundError):
             if path.suffix == ".db":
                 path = _copy_sqlite(path, staging)
@@ -211,10 +217,9 @@ def _files(home: Home) -> Iterator[tuple[str, Path]]:
 def _is_wanted(path: Path) -> bool:
     name = path.name
     return (
-        not name.startswith(".")
-        and not name.endswith((".lock", ".new", *_OF_SQLITE))
+        not name.endswith((".lock", *_DRAFTS, *_OF_SQLITE))
         and not path.is_symlink()
-        and path.is_file()
+        and (path.is_file() or path.is_dir())
     )
 
 

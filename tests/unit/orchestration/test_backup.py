@@ -87,6 +87,8 @@ def fill(home: Home, name: str, rows: int = 10) -> None:
         books.execute("insert into runs values (?)", [name])
         books.commit()
     (home.root / "vendors.json").write_text(json.dumps({"smile": name}))
+    (home.dlt / "smile" / "load" / "normalized").mkdir(parents=True, exist_ok=True)
+    (home.dlt / "smile" / ".version").write_text("1")  # what dlt cannot do without
     home.sandbox.mkdir(exist_ok=True)
     (home.sandbox / "klaviyo.json").write_text(name)
     (home.root / "connections").mkdir(exist_ok=True)
@@ -130,6 +132,8 @@ def test_what_was_backed_up_comes_back_on_another_machine(home: Home, tmp_path: 
     assert names(other) == {"old"}
     assert other.published.stat().st_mode & 0o777 == MODE
     assert other.ledger.stat().st_mode & 0o777 == 0o600
+    assert (other.dlt / "smile" / "load" / "normalized").is_dir()
+    assert (other.dlt / "smile" / ".version").exists()
 
 
 def test_keys_and_simulated_vendors_are_not_in_it_and_stay_where_they_are(

@@ -1,0 +1,130 @@
+"""A whole installation: what lies where after runs, and an older backup put back under way."""
+
+import os
+import re
+import stat
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration.home import Home
+from sandbox.credentials import environment
+from tests.integration.conftest import Shop
+
+pytestmark = pytest.mark.timeout(1800)
+RAW = re.compile(r"payload|(^|_)raw(_|$)|body|password|secret|token")
+# Words of a payload in the record of deliveries: a hash of it, and how many values it had.
+NOT_RAW = {"payload_hash"}
+
+
+def klaviyo(shop: Shop) -> dict[str, dict[str, Any]]:
+    held = shop.sandbox.control.call("GET", "/klaviyo/profiles")
+    return {entry["email"]: entry["properties"] for entry in held}
+
+
+def files_with(home: Home, text: str) -> list[str]:
+    """Files of an installation, the simulated vendors apart, in which a text stands."""
+    return [
+        str(path.relative_to(home.root))
+        for path in home.root.rglob("*")
+        if path.is_file()
+        and home.sandbox not in path.parents
+        and text.encode() in path.read_bytes()
+    ]
+
+
+def test_nothing_but_the_published_file_is_for_others(shop: Shop) -> None:
+    home = Home(shop.home)
+    for path in home.root.rglob("*"):
+        if path in (home.published, home.published.parent) or path.is_symlink():
+            continue
+
+        top = home.root / path.relative_to(home.root).parts[0]
+        assert stat.S_IMODE(top.stat().st_mode) & 0o077 == 0 or top == home.published.parent, top
+    assert stat.S_IMODE(home.published.stat().st_mode) == 0o440
+
+
+def test_no_published_column_holds_what_vendors_sent_as_it_came(shop: Shop) -> None:
+    columns = shop.ask(
+        "select table_schema, table_name, column_name from information_schema.columns"
+    )
+    assert len(columns) > 100
+    found = [c for c in columns if RAW.search(c[2]) and c[2] not in NOT_RAW]
+    assert found == []
+    schemas = {schema for schema, _, _ in columns}
+    assert schemas <= {"marts", "activation", "sync"}
+
+
+def test_no_key_is_in_dagsters_storage_or_in_any_other_file(shop: Shop) -> None:
+    keys = {
+        name: value
+        for name, value in environment(shop.sandbox.base_url).items()
+        if re.search(r"KEY|GUID|SECRET", name)
+    }
+    assert len(keys) >= 4
+    assert list((shop.home / "dagster").rglob("*.db")), "no storage to look through"
+    for name, value in keys.items():
+        assert files_with(Home(shop.home), value) == [], name
+
+
+def test_after_an_older_backup_the_vendors_still_end_as_the_tables_say(
+    shop: Shop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("backups")
+    shop.loyalty("backup", str(folder))
+    [archive] = folder.iterdir()
+    shop.day_passes()
+    shop.loyalty("run", "--brief")
+    [(erased,)] = shop.ask(
+        "select email from marts.dim_members where email is not null and membership = 'member' "
+        "order by email limit 1"
+    )
+    shop.loyalty("forget", str(erased), "--yes")
+    before = klaviyo(shop)
+
+    refused = shop.loyalty("restore", str(archive), check=False)
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    told = shop.loyalty("restore", str(archive), "--force")
+    assert "1 people were erased since the backup" in told.stdout
+    assert "loyalty reconcile --all --repair" in told.stdout
+    assert str(erased) not in told.stdout + told.stderr
+    home = Home(shop.home)
+    assert files_with(home, str(erased)) == []
+    assert klaviyo(shop) == before, "a restore writes nothing to a vendor"
+
+    shop.day_passes()
+    shop.loyalty("run", "--brief")
+    shop.loyalty("reconcile", "--all", "--repair")
+    assert_vendors_hold_the_tables(shop)
+    assert not any((klaviyo(shop).get(str(erased)) or {}).values())
+    shop.sandbox.control.reset_requests()
+    shop.loyalty("sync")
+    assert shop.writes() == 0
+
+
+def assert_vendors_hold_the_tables(shop: Shop) -> None:
+    """Every person's balance and state, as published, at Klaviyo; and read back by ourselves."""
+    held = klaviyo(shop)
+    wanted = shop.ask(
+        "select email, loyalty_points_balance, loyalty_unused_coupons_count "
+        "from activation.sync_klaviyo__profiles where loyalty_points_balance is not null"
+    )
+    assert len(wanted) > 50
+    wrong = [
+        email
+        for email, balance, coupons in wanted
+        if held[email].get("Loyalty Points Balance") != balance
+        or held[email].get("Loyalty Unused Coupons Count") != coupons
+    ]
+    assert wrong == []
+    done = shop.loyalty("reconcile", "--all")
+    assert done.stdout.count("100.00 % as accepted") == 2, done.stdout
+
+
+def test_the_databases_open_with_the_rights_of_a_reader(shop: Shop) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everything; the rights themselves are tested above")
+    with pytest.raises(duckdb.IOException):
+        duckdb.connect(str(shop.home / "published" / "loyalty.duckdb"))
