@@ -6,6 +6,7 @@ DuckDB's own lock instead: that is probed with bounded retries and then reported
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from vendor_http import LoyaltyError
 SLOT_WAIT_SECONDS = 30 * 60  # the longest build or load that a run waits for
 _QUIET_WAIT_SECONDS = 1.0  # two steps that meet for a moment are not worth a word
 FOREIGN_WAIT_SECONDS = 60  # somebody looking into the build file; then the run says who
+
+_HOLDER = re.compile(r"lock is held in (\S+) \(PID (\d+)\)")
 
 _log = logging.getLogger(__name__)
 
@@ -88,9 +91,10 @@ def _wait_for_foreigners(warehouse: Path, seconds: float) -> None:
     )
     try:
         tries(_open_and_close, warehouse)
-    except RetryError:
+    except RetryError as error:
+        holder = _holder(warehouse, str(error.last_attempt.exception()))
         raise SlotTakenError(
-            f"{warehouse} is open in {_holder(warehouse)}. Close it there and run again; people "
+            f"{warehouse} is open in {holder}. Close it there and run again; people "
             f"read {warehouse.parent / 'published' / 'loyalty.duckdb'} instead"
         ) from None
 
@@ -103,8 +107,20 @@ def _is_lock_conflict(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
 
 
-def _holder(file: Path) -> str:
-    """The process that has `file` open, as a person would look for it."""
+def _holder(file: Path, complaint: str) -> str:
+    """The process that has `file` open, as a person would look for it.
+
+    Args:
+        complaint: what DuckDB said; it knows also processes into which this user may not look.
+    """
+    if told := _HOLDER.search(complaint):
+        program, pid = told.groups()
+        try:
+            user = f", user {psutil.Process(int(pid)).username()}"
+        except psutil.Error:
+            user = ""
+        return f"process {pid} ({Path(program).name}{user})"
+    file = file.resolve()
     for process in psutil.process_iter(["pid", "name", "username"]):
         try:
             if any(Path(opened.path) == file for opened in process.open_files()):

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from orchestration.home import Home
@@ -54,6 +55,21 @@ def test_a_foreign_process_is_named_after_bounded_retries(home: Home) -> None:
         ):
             pytest.fail("the slot was given although the file is open elsewhere")
         assert "published" in str(caught.value)
+    finally:
+        release(process)
+
+
+def test_a_process_is_named_that_this_user_may_not_look_into(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "process_iter", lambda *_: iter(()))
+    process = foreigner(home)
+    try:
+        with (
+            pytest.raises(SlotTakenError, match=rf"process {process.pid} \(python"),
+            writer_slot(home, foreign_wait_seconds=0.1),
+        ):
+            pytest.fail("the slot was given although the file is open elsewhere")
     finally:
         release(process)
 
