@@ -140,3 +140,20 @@
     {%- do shown.update(more) -%}
     {{ json_object_of(shown) }}
 {%- endmacro %}
+
+{#-
+    The customer of something that the vendor's records or a reading tell. Their row says what is true now: it goes along
+    where the thing is no older than event_present_days; of older things only who it was, for the rest would be told of
+    the past. `more`: what the thing itself tells.
+-#}
+{% macro yotpo_customer_then_json(occurred_at, more={}) -%}
+    {%- set who = {
+        'email': 'members.email', 'first_name': 'members.first_name', 'last_name': 'members.last_name',
+    } -%}
+    {%- do who.update(more) -%}
+    case
+        when {{ occurred_at }} > {{ dbt.dateadd('day', '-' ~ var('event_present_days'), loyalty_now()) }}
+            then {{ yotpo_customer_json(more) }}
+        else {{ json_object_of(who) }}
+    end
+{%- endmacro %}

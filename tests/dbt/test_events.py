@@ -371,7 +371,15 @@ def test_properties_are_the_vendors_fields(mornings: dict[str, list[dict[str, An
     coupon = properties["coupon_redeemed", "both@shop.test"]
     assert coupon["redemption"]["reward_text"] == "CODE-15"
     assert (coupon["redemption_option"]["id"], coupon["points"]) == (21, -150)
+    # of June: who it was, and nothing of today
+    assert coupon["customer"]["email"] == "both@shop.test"
+    assert "points_balance" not in coupon["customer"]
     earned = properties["vip_tier_earned", "rises@shop.test"]
+    # of this morning: the row says what was true then
+    assert earned["customer"]["email"] == "rises@shop.test"
+    assert earned["customer"]["points_balance"] == 0
+    assert earned["customer"]["last_seen_at"].startswith("2026-11-10T18:41:13")
+    assert properties["vip_tier_status_change", "nears@shop.test"]["customer"]["is_opt_in"] is True
     assert earned["new_tier"]["amount_spent_cents"] == 20000
     assert earned["old_tier"]["name"] == "Silver"
     nears = properties["vip_tier_status_change", "nears@shop.test"]

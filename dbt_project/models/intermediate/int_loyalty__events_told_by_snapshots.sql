@@ -17,8 +17,15 @@ members as (
         vendor,
         member_id,
         email,
+        first_name,
+        last_name,
+        referral_url,
         joined_at
     from {{ ref('dim_members') }}
+),
+
+profiles as (
+    select * from {{ ref('int_yotpo__profile_properties_read') }}
 ),
 
 first_readings as (
@@ -131,9 +138,18 @@ tier_events as (
                 'name': "case when changes.direction in ('enter', 'up') then 'Swell Tier Earned' else 'Swell Tier Lost' end",
                 'new_tier': yotpo_tier_json('new_tiers'),
                 'old_tier': yotpo_tier_json('old_tiers'),
+                'customer': yotpo_customer_then_json('changes.occurred_at'),
             })) }}
         end as properties
     from changes
+    left join members
+        on
+            changes.program = members.program
+            and changes.member_id = members.member_id
+    left join profiles
+        on
+            changes.program = profiles.program
+            and changes.member_id = profiles.member_id
     left join tiers as old_tiers
         on
             changes.program = old_tiers.program
@@ -159,52 +175,72 @@ tier_events as (
 
 opt_events as (
     select
-        program,
+        compared.program,
         'yotpo' as vendor,
-        case when membership = 'member' then 'loyalty_opt_in' else 'loyalty_opt_out' end as event_type,
-        member_id,
-        occurred_at,
+        case when compared.membership = 'member' then 'loyalty_opt_in' else 'loyalty_opt_out' end as event_type,
+        compared.member_id,
+        compared.occurred_at,
         '' as thing,
-        member_id as near_key,
+        compared.member_id as near_key,
         {{ json_object_of({
-            'topic': "case when membership = 'member' then 'loyalty/opt_in' else 'loyalty/opt_out' end",
-            'name': "case when membership = 'member' then 'Loyalty Opt In' else 'Loyalty Opt Out' end",
-            'customer': json_object_of({'email': 'member_id', 'is_opt_in': "membership = 'member'"}),
+            'topic': "case when compared.membership = 'member' then 'loyalty/opt_in' else 'loyalty/opt_out' end",
+            'name': "case when compared.membership = 'member' then 'Loyalty Opt In' else 'Loyalty Opt Out' end",
+            'customer': yotpo_customer_then_json('compared.occurred_at', {
+                'email': 'compared.member_id',
+                'is_opt_in': "compared.membership = 'member'",
+            }),
         }) }} as properties
     from compared
+    left join members
+        on
+            compared.program = members.program
+            and compared.member_id = members.member_id
+    left join profiles
+        on
+            compared.program = profiles.program
+            and compared.member_id = profiles.member_id
     where
-        membership <> previous_membership
-        and not is_deleted
-        and (membership = 'member' or previous_membership = 'member')
+        compared.membership <> compared.previous_membership
+        and not compared.is_deleted
+        and (compared.membership = 'member' or compared.previous_membership = 'member')
 ),
 
 progress_events as (
     select
-        program,
+        compared.program,
         'yotpo' as vendor,
         'vip_tier_status_change' as event_type,
-        member_id,
-        occurred_at,
-        progress as thing,
-        member_id as near_key,
+        compared.member_id,
+        compared.occurred_at,
+        compared.progress as thing,
+        compared.member_id as near_key,
         {{ json_without_nulls(json_object_of({
             'topic': "'swell/tier/status/changed'",
             'name': "'Swell Tier Status Changed'",
             'vip_stats_needed_next': json_object_of({
-                'points_needed': 'points_to_next_tier',
-                'amount_cents_needed': 'cast(amount_to_next_tier * 100 as bigint)',
-                'purchases_needed': 'purchases_to_next_tier',
-                'referrals_needed': 'referrals_to_next_tier',
+                'points_needed': 'compared.points_to_next_tier',
+                'amount_cents_needed': 'cast(compared.amount_to_next_tier * 100 as bigint)',
+                'purchases_needed': 'compared.purchases_to_next_tier',
+                'referrals_needed': 'compared.referrals_to_next_tier',
             }),
+            'customer': yotpo_customer_then_json('compared.occurred_at'),
         })) }} as properties
     from compared
+    left join members
+        on
+            compared.program = members.program
+            and compared.member_id = members.member_id
+    left join profiles
+        on
+            compared.program = profiles.program
+            and compared.member_id = profiles.member_id
     where
-        membership = 'member'
-        and not is_deleted
-        and previous_membership = 'member'
-        and tier_id is not null
-        and tier_id = previous_tier_id
-        and progress <> previous_progress
+        compared.membership = 'member'
+        and not compared.is_deleted
+        and compared.previous_membership = 'member'
+        and compared.tier_id is not null
+        and compared.tier_id = compared.previous_tier_id
+        and compared.progress <> compared.previous_progress
 ),
 
 happened as (

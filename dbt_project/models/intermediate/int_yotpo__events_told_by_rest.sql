@@ -47,8 +47,11 @@ friends as (
 
 profiles as (
     select * from {{ ref('int_yotpo__profile_properties_read') }}
-    -- the day stays when somebody opts out again (https://support.yotpo.com/v1/docs/loyalty-opt-in)
-    where opted_in_at is not null
+),
+
+members as (
+    select * from {{ ref('dim_members') }}
+    where vendor = 'yotpo'
 ),
 
 -- the kinds of fct_points_transactions: an approved gain is earned unless its text says otherwise
@@ -116,8 +119,17 @@ earnings as (
                 'completed_at': iso_millisecond_text('earned.completed_at'),
                 'created_at': iso_millisecond_text('earned.created_at'),
             }),
+            'customer': yotpo_customer_then_json('earned.occurred_at'),
         }) }} as properties
     from earned
+    left join profiles
+        on
+            earned.program = profiles.program
+            and earned.member_id = profiles.member_id
+    left join members
+        on
+            earned.program = members.program
+            and earned.member_id = members.member_id
     left join numbered
         on
             earned.program = numbered.program
@@ -172,10 +184,19 @@ redemptions as (
                 'reward_text': 'coalesce(redeemed.coupon_code, redeemed.status)',
             }),
             'redemption_option': yotpo_option_json('options'),
+            'customer': yotpo_customer_then_json('redeemed.occurred_at'),
             'history_title': 'redeemed.description',
             'points': 'redeemed.points_change',
         })) }} as properties
     from first_redeemed as redeemed
+    left join profiles
+        on
+            redeemed.program = profiles.program
+            and redeemed.member_id = profiles.member_id
+    left join members
+        on
+            redeemed.program = members.program
+            and redeemed.member_id = members.member_id
     left join named_options
         on
             redeemed.program = named_options.program
@@ -201,6 +222,7 @@ completed as (
             'topic': "case when friends.referral_status is null then 'swell/referral/completed' else 'yotpo/referral/completed' end",
             'name': "case when friends.referral_status is null then 'Swell Referral Completed' else 'Yotpo Referral completed' end",
             'referrer': json_object_of({'email': 'referrals.referrer_member_id'}),
+            'customer': yotpo_customer_then_json('referrals.completed_at'),
             'referred_customer': json_object_of({
                 'email': 'referrals.friend_email',
                 'first_name': 'friends.first_name',
@@ -211,6 +233,14 @@ completed as (
             }),
         })) }} as properties
     from referrals
+    left join profiles
+        on
+            referrals.program = profiles.program
+            and referrals.referrer_member_id = profiles.member_id
+    left join members
+        on
+            referrals.program = members.program
+            and referrals.referrer_member_id = members.member_id
     left join friends
         on
             referrals.program = friends.program
@@ -220,22 +250,28 @@ completed as (
 
 opt_ins as (
     select
-        program,
+        profiles.program,
         'loyalty_opt_in' as event_type,
-        member_id,
-        {{ event_id(['member_id', "''", 'opted_in_on'], 'program', "'loyalty_opt_in'") }} as event_id,
-        opted_in_at as occurred_at,
-        member_id as near_key,
+        profiles.member_id,
+        {{ event_id(['profiles.member_id', "''", 'profiles.opted_in_on'], 'profiles.program', "'loyalty_opt_in'") }} as event_id,
+        profiles.opted_in_at as occurred_at,
+        profiles.member_id as near_key,
         {{ json_object_of({
             'topic': "'loyalty/opt_in'",
             'name': "'Loyalty Opt In'",
-            'customer': json_object_of({
-                'email': 'member_id',
+            'customer': yotpo_customer_then_json('profiles.opted_in_at', {
+                'email': 'profiles.member_id',
                 'is_opt_in': 'true',
-                'loyalty_opt_in_date': 'opted_in_on',
+                'loyalty_opt_in_date': 'profiles.opted_in_on',
             }),
         }) }} as properties
     from profiles
+    left join members
+        on
+            profiles.program = members.program
+            and profiles.member_id = members.member_id
+    -- the day stays when somebody opts out again (https://support.yotpo.com/v1/docs/loyalty-opt-in)
+    where profiles.opted_in_at is not null
 ),
 
 happened as (
