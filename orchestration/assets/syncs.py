@@ -242,5 +242,7 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue]:
 def _picture(step: Step, sync: DeclaredSync) -> dict[str, dg.MetadataValue]:
     from orchestration.plots import profiles_by_day  # slow to import, needed here only
 
+    if not step.home.published.exists():  # moved away meanwhile; what was sent, was sent
+        return {}
     drawn = profiles_by_day(step.home.published, sync.destination)
     return {"profiles_by_day": dg.MetadataValue.md(drawn)}

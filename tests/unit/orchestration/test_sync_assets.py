@@ -69,8 +69,10 @@ def test_single_rejected_rows_leave_the_asset_green(materialize: Callable[..., A
     assert done.success
     assert is_materialized(done)
     assert checks(done) == {
-        **{syncs.GUARDS: True, syncs.REJECTED: True},
-        **{delivery_checks.HELD_BACK: True, delivery_checks.SET_ASIDE: True},
+        syncs.GUARDS: True,
+        syncs.REJECTED: True,
+        delivery_checks.HELD_BACK: True,
+        delivery_checks.SET_ASIDE: True,
     }
     assert not agreed["approval"].is_approved
 
@@ -95,6 +97,26 @@ def test_people_held_back_are_a_warning_that_counts_them(materialize: Callable[.
     assert check.check_name == delivery_checks.HELD_BACK
     assert check.severity is dg.AssetCheckSeverity.WARN
     assert "1,234 people" in str(check.description)
+
+
+@pytest.mark.parametrize(("aside", "known", "passes"), [(10, 100, True), (11, 100, False)])
+def test_too_many_people_set_aside_turn_their_check_red_and_not_the_sync(
+    materialize: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    aside: int,
+    known: int,
+    passes: bool,
+) -> None:
+    monkeypatch.setattr(delivery_checks, "count_set_aside", lambda *_: (known, aside))
+    done, _ = materialize(result(accepted=1000))
+    assert done.success
+    (check,) = [
+        found
+        for found in done.get_asset_check_evaluations()
+        if found.check_name == delivery_checks.SET_ASIDE
+    ]
+    assert check.passed is passes
+    assert check.severity is dg.AssetCheckSeverity.ERROR
 
 
 def test_a_sync_that_stopped_early_is_red(materialize: Callable[..., Any]) -> None:

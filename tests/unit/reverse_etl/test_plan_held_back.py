@@ -5,11 +5,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from reverse_etl_models import NOW, ModelVendor, member, publish, spec
+from reverse_etl_models import NOW, QUICK, ModelVendor, member, publish, spec
 
 from reverse_etl.declarations import SyncSpec
 from reverse_etl.engine import sync
-from reverse_etl.ledger import Ledger
+from reverse_etl.ledger import Ledger, Scope
+from reverse_etl.quarantine import count_set_aside
 from reverse_etl.results import SyncResult
 from vendor_http import ConfigurationError
 
@@ -66,6 +67,20 @@ def test_nobody_is_created_or_cleared_while_held_back(tmp_path: Path) -> None:
     newcomer = put(tmp_path / "second.duckdb", 100, [YOTPO, SMILE])
     assert send(newcomer, ledger, vendor, "second", "smile").held_back == 1
     assert list(vendor.profiles) == [YOTPO]
+
+
+def test_people_set_aside_are_counted_among_all_that_are_known(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.duckdb")
+    scope = Scope("klaviyo", "profiles")
+    assert count_set_aside(ledger, scope) == (0, 0)
+    vendor = ModelVendor(fate=lambda _, row: "refused" if row.email == SMILE else "applied")
+    path = put(tmp_path / "file.duckdb", 100, [SMILE, YOTPO])
+    settings = replace(QUICK, attempts=1)
+    sync(path, held_spec(), vendor, ledger, NOW, "first", settings=settings)
+    assert count_set_aside(ledger, scope) == (2, 1)
+    assert count_set_aside(ledger, Scope("rule", "subscribers")) == (0, 0)
+    result = send(path, ledger, vendor, "second", "smile")
+    assert result.held_back == 0, "who is set aside is counted there, and only there"
 
 
 def test_a_declaration_that_names_no_people_cannot_hold_anybody_back() -> None:
