@@ -34,6 +34,7 @@ retention:
   sensor:
     purge_after_days: {{skipped: 7, failure: {days}, success: {days}}}
 """
+_DRIVER, _WITHOUT_DRIVER = "postgresql+psycopg2", ("postgresql", "postgres")
 _POSTGRES = """\
 storage:
   postgres:
@@ -57,7 +58,7 @@ def prepare_dagster(home: Home, settings: Settings) -> None:
                 "its extra `postgres`"
             )
         # The file names the variable, never the password; from .env it comes here only.
-        os.environ.setdefault(POSTGRES_VARIABLE, url.get_secret_value())
+        os.environ[POSTGRES_VARIABLE] = _with_driver(url.get_secret_value())
     file = home.dagster / "dagster.yaml"
     present = file.read_text() if file.exists() else _OURS
     if present.startswith(_OURS) or present == _EARLIER:
@@ -71,6 +72,15 @@ def prepare_dagster(home: Home, settings: Settings) -> None:
             f"{file} is your own and does not name {POSTGRES_VARIABLE}; add its `storage` section "
             "(docs/production.md), or restore its first line"
         )
+
+
+def _with_driver(url: str) -> str:
+    """The address with the driver that dagster-postgres brings.
+
+    SQLAlchemy 2.1 takes another one for an address that names none.
+    """
+    scheme, separator, rest = url.partition("://")
+    return f"{_DRIVER}://{rest}" if separator and scheme in _WITHOUT_DRIVER else url
 
 
 def dagster_yaml(settings: Settings) -> str:

@@ -23,6 +23,8 @@ from orchestration.stranded import close_stranded_runs
 from vendor_http import ConfigurationError, LoyaltyError
 
 URL = "postgresql://loyalty:a-password@db.internal/dagster"
+# SQLAlchemy looks for a driver that is not there unless one is named.
+WITH_DRIVER = "postgresql+psycopg2://loyalty:a-password@db.internal/dagster"
 EARLIER = """\
 # Written by `loyalty` when the folder is made; edit it, it is not written again.
 telemetry:
@@ -129,7 +131,20 @@ def test_postgres_is_named_by_its_variable_and_the_password_stays_out(
     checked = process_config(DagsterPostgresStorage.config_type(), config)
     assert checked.success, [error.message for error in checked.errors or ()]
     assert checked.value is not None
-    assert pg_url_from_config(checked.value) == URL
+    assert pg_url_from_config(checked.value) == WITH_DRIVER
+
+
+def test_sqlalchemy_finds_the_driver_that_dagster_brings(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlalchemy
+
+    monkeypatch.setenv(POSTGRES_VARIABLE, URL)
+    prepare_dagster(home, load_settings())
+    engine = sqlalchemy.create_engine(os.environ[POSTGRES_VARIABLE])  # connects to nothing yet
+    assert engine.driver == "psycopg2"
+    prepare_dagster(home, load_settings())
+    assert os.environ[POSTGRES_VARIABLE] == WITH_DRIVER
 
 
 def test_a_url_from_the_settings_file_reaches_dagster(
@@ -141,7 +156,7 @@ def test_a_url_from_the_settings_file_reaches_dagster(
     monkeypatch.setenv(POSTGRES_VARIABLE, "")  # so that it is restored afterwards
     monkeypatch.delenv(POSTGRES_VARIABLE)
     prepare_dagster(home, load_settings())
-    assert os.environ[POSTGRES_VARIABLE] == URL
+    assert os.environ[POSTGRES_VARIABLE] == WITH_DRIVER
     assert URL not in repr(load_settings())
 
 
