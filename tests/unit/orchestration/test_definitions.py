@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from orchestration.activate import EVENT_SYNCS, SYNCS
+from orchestration.activate import EVENT_SYNCS, SYNCS, event_sync
 from orchestration.assets.extraction import tables
 from orchestration.definitions import refresh_loyalty_job
 from orchestration.programs import programs
@@ -159,13 +159,13 @@ def test_every_layer_that_a_refresh_makes_has_a_freshness_policy(graph: AssetGra
 def test_read_backs_have_a_job_of_their_own_and_no_sync_waits_for_them(
     definitions: dg.Definitions,
 ) -> None:
-    checks = {f"{sync.step}_read_back" for sync in SYNCS}
+    checks = {f"{sync.step}_read_back" for sync in (*SYNCS, event_sync("klaviyo"))}
     job = definitions.resolve_job_def("read_back_job")
     assert {node.name for node in job.nodes} == checks
     schedule = definitions.resolve_schedule_def("nightly_read_back_job")
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
     # `loyalty sync` runs a part of the refresh: Dagster adds to it every check that it knows.
-    for sync in SYNCS:
+    for sync in (*SYNCS, *EVENT_SYNCS):
         key = dg.AssetKey([sync.destination, sync.object_name])
         part = refresh_loyalty_job().get_subset(asset_selection={key})
         assert {node.name for node in part.nodes} == {sync.step}
@@ -183,6 +183,19 @@ def test_webhooks_are_loaded_by_a_job_of_their_own_that_a_sensor_starts(
     outcome = sensor.evaluate_tick(context)
     assert not outcome.run_requests, "an empty inbox starts nothing"
     assert outcome.skip_message == "no webhooks wait"
+
+
+def test_the_alert_sensor_is_on_watches_every_check_and_starts_no_run(
+    definitions: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOYALTY_LEAST_DISK_GIB", "0")
+    sensor = definitions.resolve_sensor_def("alert_sensor")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        context = dg.build_sensor_context(instance=instance, definitions=definitions)
+        outcome = sensor.evaluate_tick(context)
+    assert not outcome.run_requests
+    assert outcome.skip_message == "open incidents: none; messages sent: 0"
 
 
 def test_every_raw_table_reaches_klaviyo_or_says_why_not(graph: AssetGraph) -> None:
