@@ -146,6 +146,7 @@ def _hash(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 
 
 def _mapping(spec: SyncSpec) -> str:
-    declared = {**asdict(spec), "switched_off": sorted(spec.switched_off)}
-    declared["duckdb"] = duckdb.__version__
-    return hashlib.sha256(orjson.dumps(declared, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    declared = {**asdict(spec), "duckdb": duckdb.__version__}
+    # Sets have no order of their own.
+    text = orjson.dumps(declared, default=sorted, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:16]

@@ -14,6 +14,7 @@ from reverse_etl.events.effort import event_effort
 from reverse_etl.events.guards import objection
 from reverse_etl.events.plan import EventPlan
 from reverse_etl.ledger import Ledger
+from vendor_http import ConfigurationError
 
 _HELD = {
     "not_known": "of people without a profile of ours",
@@ -31,7 +32,12 @@ def show_event_plan(
     if not settings.vendor_events:
         console.print(f"  events: none, {why_left_out(sync, settings)}", highlight=False)
         return
-    with plan_of_events(sync, settings, home, now) as planned:
+    try:
+        found = plan_of_events(sync, settings, home, now)
+    except ConfigurationError as error:  # published by an earlier release; people can be planned
+        console.print(f"  [yellow]events: {error}[/]", highlight=False, soft_wrap=True)
+        return
+    with found as planned:
         console.print(_counts(planned), highlight=False, soft_wrap=True)
         if planned.sendable:
             console.print(cost_in_words(event_effort(planned)), highlight=False)

@@ -158,6 +158,8 @@ def test_plans_show_samples_without_any_address(
     assert "1 requests" in shown
     assert "less than a minute" in shown
     assert f"loyalty sync --plan {saved}" in shown
+    assert "The file holds people only: a sync with --plan tells no events." in shown
+    assert "events: the published file has no activation.sync_klaviyo__events" in shown
     assert "@" not in saved.read_text()
     assert "so***@shop.test" in shown
     assert "refused" in shown
