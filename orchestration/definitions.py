@@ -30,6 +30,7 @@ from orchestration.operations.freshness import with_freshness
 from orchestration.operations.jobs import jobs_to_choose
 from orchestration.operations.schedules import REFRESH_JOB, refresh_schedule
 from orchestration.operations.sensor import alert_sensor
+from orchestration.orphans import end_with_parent
 from orchestration.programs import programs
 from orchestration.settings import load_settings
 from orchestration.step_server import PRELOADED
@@ -42,6 +43,7 @@ MAX_CONCURRENT_STEPS = 4
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything Dagster knows of this product."""
+    end_with_parent()  # a run's own process: without its server nobody would watch it
     return dg.Definitions.merge(
         _refresh(check_keys()),
         dg.Definitions(
