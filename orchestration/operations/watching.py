@@ -4,7 +4,7 @@ Looks at Dagster's record of runs, checks and ticks, at the audited tables and a
 vendor. What somebody else wrote (an exception's text) is masked before it leaves.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,18 +15,16 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from orchestration.accounts import warnings
-from orchestration.activate import SYNCS
 from orchestration.home import Home
 from orchestration.masking import masked
 from orchestration.operations import alerts, messages
 from orchestration.operations.alerts import Trouble
 from orchestration.operations.disk import too_full
 from orchestration.operations.failures import RUN_OF, has_succeeded_since, newest_failures
+from orchestration.operations.freshness import old_layers
 from orchestration.operations.incidents import Book
 from orchestration.operations.overlap import PUBLISHED_KEY, refresh_going_on
 from orchestration.operations.schedules import REFRESH_JOB, REFRESH_SCHEDULE, daily_cron
-from orchestration.operations.sources import read_times
-from orchestration.programs import clock, programs
 from orchestration.settings import DESTINATIONS, Settings
 from vendor_http import LoyaltyError
 
@@ -200,37 +198,9 @@ def _channels(view: View, seen: Seen) -> None:
 
 
 def _stale(view: View) -> Iterator[Trouble]:
-    kind, limit = alerts.STALE_DATA, timedelta(hours=view.settings.fresh_hours)
-    product_now = clock(view.settings, view.now)()
-    read = read_times(view.home.audited)
-    layers: list[tuple[str, datetime | None, datetime, str]] = [
-        (f"raw_{p.name}", read.get(p.name), product_now, messages.who_notices(f"extract_{p.name}"))
-        for p in programs()
-        if view.settings.has_key(p.source)
-    ]
-    made: Callable[[dg.AssetKey], datetime | None] = lambda key: _made_at(view.instance, key)  # noqa: E731
-    layers += [
-        ("marts", made(dg.AssetKey(["marts", "dim_members"])), view.now, messages.ANALYSTS),
-        ("published", made(PUBLISHED_KEY), view.now, messages.ANALYSTS),
-    ]
-    layers += [
-        (
-            f"synced_{sync.destination}",
-            made(dg.AssetKey([sync.destination, sync.object_name])),
-            view.now,
-            messages.who_notices(sync.step),
-        )
-        for sync in SYNCS
-        if view.settings.has_key(sync.destination)
-    ]
-    for layer, at, now, affects in layers:
-        if at is not None and now - at > limit:
-            hours = (now - at) / timedelta(hours=1)
-            what = f"{layer} is of {at:%Y-%m-%d %H:%M} UTC, {hours:.0f} hours ago "
-            what += f"(LOYALTY_FRESH_HOURS is {view.settings.fresh_hours:g})"
-            yield _trouble(kind, layer, what, affects)
-
-
-def _made_at(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime | None:
-    event = instance.get_latest_materialization_event(key)
-    return datetime.fromtimestamp(event.timestamp, UTC) if event else None
+    hours = view.settings.fresh_hours
+    for old in old_layers(view.instance, view.home, view.settings, view.now):
+        what = f"{old.layer} is of {old.made_at:%Y-%m-%d %H:%M} UTC, {old.hours:.0f} hours ago "
+        what += f"(LOYALTY_FRESH_HOURS is {hours:g})"
+        affects = messages.who_notices(old.step) if old.step else messages.ANALYSTS
+        yield _trouble(alerts.STALE_DATA, old.layer, what, affects)
