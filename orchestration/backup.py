@@ -10,26 +10,19 @@ keys and tokens (they stay in the environment and in the key store), what the to
 was extracted and not loaded yet, and the simulated vendors, for a backup never holds the vendors.
 """
 
-import hashlib
 import os
 import re
 import shutil
-import sqlite3
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-import orjson
-import zstandard
-
 from dlt_sources.inbox.segments import OPEN, appending
+from orchestration.archive import Archive, Say
 from orchestration.home import Home
 from orchestration.inbox import exclusive_inbox
 from orchestration.programs import programs
@@ -37,8 +30,6 @@ from orchestration.slot import writer_slot
 from reverse_etl.ledger import Ledger
 from vendor_http import LoyaltyError
 
-MANIFEST = "manifest.json"
-FORMAT = 1
 NAME = re.compile(r"loyalty-\d{8}T\d{6}Z\.tar\.zst")
 # Of this machine, of the tools, or of the vendors.
 LEFT_OUT = frozenset(
@@ -46,11 +37,9 @@ LEFT_OUT = frozenset(
 )
 INBOX = "inbox"
 REPLACED = "replaced-"  # homes that a restore moved aside
-_LEVEL = 3  # of zstd: as fast as a disk, a third of the size
 _PARTS = (".duckdb", ".wal")
 _DRAFTS = (".new", ".erasing", ".erased")  # of files that are about to take another's place
 _OF_SQLITE = ("-wal", "-shm", "-journal")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -105,7 +94,7 @@ def _write(home: Home, target: Path, staging: Path, say: Say) -> int:
         if old != staging:
             shutil.rmtree(old, ignore_errors=True)
     with _appearing(target) as file:
-        archive = _Archive(file)
+        archive = Archive(file)
         with archive:
             with ExitStack() as stack:
                 for program in programs():
@@ -121,70 +110,6 @@ def _write(home: Home, target: Path, staging: Path, say: Say) -> int:
                 for copy in _copy_ledger(home, staging):
                     archive.add(copy.name, copy, staging)
         return len(archive.files)
-
-
-class _Archive:
-    """An archive that is being written; ends with its manifest."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=-1, write_checksum=True)
-        self._stream = compressor.stream_writer(file, closefd=False)
-        self._tar = tarfile.open(  # noqa: SIM115 - closed with this
-            fileobj=self._stream, mode="w|", format=tarfile.PAX_FORMAT
-        )
-        self.files: dict[str, dict[str, object]] = {}
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:  # nobody reads it; closing would write, perhaps to a full disk
-            return
-        manifest = {
-            "format": FORMAT,
-            "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "product": version("loyalty-warehouse"),
-            "duckdb": version("duckdb"),
-            "files": self.files,
-        }
-        content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
-        info = tarfile.TarInfo(MANIFEST)
-        info.size = len(content)
-        self._tar.addfile(info, BytesIO(content))
-        self._tar.close()
-        self._stream.flush(zstandard.FLUSH_FRAME)
-
-    def add(self, name: str, path: Path, staging: Path) -> None:
-        """Add a file, or an empty folder; what has gone meanwhile is left out."""
-        if path.is_dir():  # dlt wants its empty folders back
-            info = tarfile.TarInfo(name)
-            info.type, info.mode = tarfile.DIRTYPE, 0o700
-            self._tar.addfile(info)
-            return
-        with suppress(FileNotFoundError):
-            if path.suffix == ".db":
-                path = _copy_sqlite(path, staging)
-            with path.open("rb") as file:
-                hashing = _Hashing(file)
-                info = tarfile.TarInfo(name)
-                info.size = os.fstat(file.fileno()).st_size  # what is appended later stays out
-                info.mtime = int(path.stat().st_mtime)
-                info.mode = 0o600
-                self._tar.addfile(info, hashing)
-            self.files[name] = {"bytes": info.size, "sha256": hashing.digest.hexdigest()}
-
-
-class _Hashing:
-    """A file that is hashed while it is read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(size)
-        self.digest.update(content)
-        return content
 
 
 def _inbox_files(home: Home, staging: Path) -> Iterator[tuple[str, Path]]:
@@ -221,25 +146,6 @@ def _is_wanted(path: Path) -> bool:
         and not path.is_symlink()
         and (path.is_file() or path.is_dir())
     )
-
-
-def _copy_sqlite(path: Path, staging: Path) -> Path:
-    """A database of Dagster as of one moment, although Dagster goes on writing it."""
-    copy = staging / "copy.db"
-    copy.unlink(missing_ok=True)
-    if not path.exists():
-        raise FileNotFoundError(path)
-    try:
-        with (
-            closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise LoyaltyError(
-            f"{path} cannot be read ({error}); if Dagster cannot either, move it away"
-        ) from None
-    return copy
 
 
 def _copy_ledger(home: Home, staging: Path) -> list[Path]:

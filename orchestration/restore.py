@@ -9,23 +9,19 @@ are being moved, `restoring.json` lies there and every other command refuses; th
 starts afresh.
 """
 
-import hashlib
 import os
 import shutil
-import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import orjson
-import zstandard
 from filelock import FileLock, Timeout
 
-from orchestration.backup import FORMAT, MANIFEST, REPLACED
+from orchestration.archive import Contents, Say, check
+from orchestration.backup import REPLACED
 from orchestration.home import Home
 from orchestration.tombstones import Tombstones
 from vendor_http import LoyaltyError
@@ -33,25 +29,6 @@ from vendor_http import LoyaltyError
 _DRAFT = ".restore"
 # Of this machine or of the vendors: never in an archive, and never moved aside.
 _STAYS = frozenset({"locks", "connections", "sandbox"})
-_CHUNK = 1024 * 1024
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What an archive holds, after it was checked.
-
-    Attributes:
-        made_at: when the backup ended.
-        product: version that made it.
-        tables: of each DuckDB file, the number of tables.
-    """
-
-    made_at: datetime
-    product: str
-    files: int
-    size_bytes: int
-    tables: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -68,46 +45,6 @@ class Restored:
     replaced: Path | None
     newer_tombstones: int
     kept_ledger: bool
-
-
-def check(archive: Path, folder: Path, say: Say) -> Contents:
-    """Unpack into `folder` and check everything.
-
-    Raises:
-        LoyaltyError: the archive is damaged or torn, or of a newer release.
-    """
-    say(f"unpacking {archive.name}")
-    try:
-        with archive.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-            found = _unpack(stream, folder)
-    except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
-        raise _damaged(archive, str(error)) from None
-    except OSError as error:
-        raise LoyaltyError(f"{archive} cannot be unpacked ({error.strerror or error})") from None
-    if not (folder / MANIFEST).exists():
-        raise _damaged(archive, "its end is missing")
-    manifest: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())
-    if manifest["format"] > FORMAT:
-        raise LoyaltyError(
-            f"{archive.name} was made by release {manifest['product']}, which is newer; restore it "
-            "with that release"
-        )
-    wanted = {name: (each["bytes"], each["sha256"]) for name, each in manifest["files"].items()}
-    for name in sorted({*wanted, *found}):
-        if wanted.get(name) != found.get(name):
-            raise _damaged(archive, f"{name} is not as it was backed up")
-    (folder / MANIFEST).unlink()
-    tables = {
-        str(file.relative_to(folder)): _open(archive, file)
-        for file in sorted(folder.rglob("*.duckdb"))
-    }
-    return Contents(
-        datetime.fromisoformat(manifest["made_at"]),
-        str(manifest["product"]),
-        len(wanted),
-        sum(int(size) for size, _ in wanted.values()),
-        tables,
-    )
 
 
 def restore(
@@ -172,36 +109,6 @@ def drop_replaced(home: Home, before: float | None = None) -> dict[str, int]:
             shutil.rmtree(folder)
             gone[folder.name] = 1
     return gone
-
-
-def _unpack(stream: Any, folder: Path) -> dict[str, tuple[int, str]]:
-    """Size and hash of each file as it came out."""
-    found = {}
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
-        for member in tar:
-            tar.extract(member, folder, filter="data")
-            if member.isfile() and member.name != MANIFEST:
-                with (folder / member.name).open("rb") as file:
-                    digest = hashlib.sha256()
-                    while chunk := file.read(_CHUNK):
-                        digest.update(chunk)
-                found[member.name] = (member.size, digest.hexdigest())
-    return found
-
-
-def _open(archive: Path, file: Path) -> int:
-    """The number of tables; opening also takes in a log that lies beside the file."""
-    try:
-        file.chmod(0o600)
-        with duckdb.connect(str(file)) as connection:
-            found = connection.execute("select count(*) from duckdb_tables()").fetchone()
-    except duckdb.Error as error:
-        raise _damaged(archive, f"{file.name} cannot be opened: {error}") from None
-    return int(found[0]) if found else 0
-
-
-def _damaged(archive: Path, why: str) -> LoyaltyError:
-    return LoyaltyError(f"{archive} is damaged ({why}); nothing was changed. Take another backup")
 
 
 def _content(home: Home) -> list[str]:

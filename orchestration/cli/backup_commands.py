@@ -12,7 +12,8 @@ from orchestration.settings import load_settings
 from vendor_http import LoyaltyError
 
 if TYPE_CHECKING:
-    from orchestration.restore import Contents, Restored
+    from orchestration.archive import Contents
+    from orchestration.restore import Restored
 
 _PANEL = "Around it"
 _MEGA = 1e6
@@ -57,6 +58,7 @@ def restore(
 ) -> None:
     """Put a backup back into LOYALTY_HOME, after checking every byte of it."""
     from orchestration import restore as restoring
+    from orchestration.archive import check as checking
 
     archive = archive.expanduser().absolute()
     if not archive.is_file():
@@ -67,7 +69,7 @@ def restore(
         import tempfile
 
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".loyalty-staging-") as folder:
-            _tell(restoring.check(archive, Path(folder), _say))
+            _tell(checking(archive, Path(folder), _say))
         _say("the archive is whole; nothing was restored")
         return
     done = restoring.restore(

@@ -16,10 +16,11 @@ import pytest
 from filelock import FileLock
 
 from dlt_sources.inbox.segments import OPEN, Delivery, SegmentLog
-from orchestration import backup as backing
+from orchestration import archive as archiving
+from orchestration.archive import check
 from orchestration.backup import NAME, archives, back_up
 from orchestration.home import Home
-from orchestration.restore import check, restore
+from orchestration.restore import restore
 from orchestration.slot import writer_slot
 from orchestration.tombstones import Tombstones
 from reverse_etl.ledger import Ledger
@@ -209,8 +210,9 @@ def test_a_damaged_archive_changes_nothing(home: Home, tmp_path: Path, damage: s
 def test_an_archive_of_a_newer_release_is_refused(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backing, "FORMAT", backing.FORMAT + 1)
-    archive = back_up(home, tmp_path / "backups", quiet).path
+    with monkeypatch.context() as later:
+        later.setattr(archiving, "FORMAT", archiving.FORMAT + 1)
+        archive = back_up(home, tmp_path / "backups", quiet).path
     with pytest.raises(LoyaltyError, match="newer"):
         check(archive, tmp_path / "unpacked", quiet)
 
