@@ -35,24 +35,27 @@ class Shop:
         self, *arguments: str, check: bool = True, **settings: str | None
     ) -> subprocess.CompletedProcess[str]:
         """Type a command; None takes a setting away."""
-        wanted = {**self.settings, **settings}
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(VENDOR_PREFIXES)},
-            **{k: v for k, v in wanted.items() if v is not None},
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestration.cli.app", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=COMMAND_SECONDS,
-        )
+        done = self.python("-m", "orchestration.cli.app", *arguments, **settings)
         if check and done.returncode:
             log = self.home / "logs" / "last_run.log"
             tail = log.read_text(errors="replace")[-4000:] if log.exists() else ""
             pytest.fail(f"loyalty {arguments} ended with {done.returncode}\n{done.stderr}\n{tail}")
         return done
+
+    def python(self, *arguments: str, **settings: str | None) -> subprocess.CompletedProcess[str]:
+        """Run Python as this installation; None takes a setting away."""
+        wanted = {**self.settings, **settings}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith(VENDOR_PREFIXES)},
+                **{k: v for k, v in wanted.items() if v is not None},
+            },
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=COMMAND_SECONDS,
+        )
 
     def day_passes(self) -> dict[str, int]:
         """A day in the shop, and on the product's clock."""
