@@ -27,6 +27,7 @@ from orchestration.home import Home
 from orchestration.inbox import exclusive_inbox
 from orchestration.programs import programs
 from orchestration.slot import writer_slot
+from reverse_etl.file_rewrite import to_disk
 from reverse_etl.ledger import Ledger
 from vendor_http import LoyaltyError
 
@@ -171,11 +172,7 @@ def _appearing(target: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         new.replace(target)
-        parent = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        to_disk(target.parent)
     finally:
         new.unlink(missing_ok=True)
 

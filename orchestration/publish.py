@@ -24,6 +24,7 @@ from orchestration.dictionary import Entry
 from orchestration.home import Home
 from orchestration.settings import load_settings
 from orchestration.slot import exclusive, writer_slot
+from reverse_etl.file_rewrite import to_disk
 from reverse_etl.ledger import Ledger
 from reverse_etl.ledger_export import EXPORTS
 from vendor_http import LoyaltyError
@@ -254,20 +255,12 @@ def _replacing(target: Path, mode: int = 0o600) -> Iterator[Path]:
     try:
         yield new
         new.chmod(mode)
-        _to_disk(new)
+        to_disk(new)
         new.replace(target)
-        _to_disk(target.parent)
+        to_disk(target.parent)
     finally:
         for leftover in (new, new.with_name(new.name + ".wal")):
             leftover.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _name(identifier: str) -> str:

@@ -12,7 +12,7 @@ starts afresh.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from orchestration.archive import Contents, Say, check
 from orchestration.backup import REPLACED
 from orchestration.home import Home
 from orchestration.tombstones import Tombstones
+from reverse_etl.file_rewrite import to_disk
 from vendor_http import LoyaltyError
 
 _DRAFT = ".restore"
@@ -183,8 +184,8 @@ def _replace(home: Home, draft: Path, keep: set[str]) -> Path | None:
     else:
         aside = home.root / f"{REPLACED}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     home.restoring.write_bytes(orjson.dumps({"aside": aside.name}))
-    _to_disk(home.restoring)
-    _to_disk(home.root)
+    to_disk(home.restoring)
+    to_disk(home.root)
     for path in sorted(home.root.iterdir()):
         if _belongs_aside(path, home, keep):
             aside.mkdir(exist_ok=True)
@@ -194,9 +195,9 @@ def _replace(home: Home, draft: Path, keep: set[str]) -> Path | None:
                 path.rename(aside / path.name)
     for path in sorted(draft.iterdir()):
         path.rename(home.root / path.name)
-    _to_disk(home.root)
+    to_disk(home.root)
     home.restoring.unlink()
-    _to_disk(home.root)
+    to_disk(home.root)
     return aside if aside.exists() else None
 
 
@@ -204,12 +205,3 @@ def _belongs_aside(path: Path, home: Home, keep: set[str]) -> bool:
     if path.name.startswith(REPLACED) or path.suffix == ".lock":
         return False
     return path.name not in {*_STAYS, _DRAFT, home.restoring.name, *keep}
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without it
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -42,9 +42,9 @@ def rewriting(
             yield connection
             connection.execute("commit")
         _copy(copy, new, storage_version)
-        _to_disk(new)
+        to_disk(new)
         new.replace(path)
-        _to_disk(path.parent)
+        to_disk(path.parent)
     finally:
         drop_drafts(path)
 
@@ -82,7 +82,8 @@ def _text(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
