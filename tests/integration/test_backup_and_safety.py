@@ -14,6 +14,8 @@ from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.timeout(1800)
 RAW = re.compile(r"payload|(^|_)raw(_|$)|body|password|secret|token")
+# Each goes on where the one before it stopped.
+MOST_SYNCS = 10
 # Words of a payload in the record of deliveries: a hash of it, and how many values it had.
 NOT_RAW = {"payload_hash"}
 
@@ -68,9 +70,9 @@ def test_no_key_is_in_dagsters_storage_or_in_any_other_file(shop: Shop) -> None:
         assert files_with(Home(shop.home), value) == [], name
 
 
-def test_after_an_older_backup_the_vendors_still_end_as_the_tables_say(
-    shop: Shop, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture(scope="module")
+def restored(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An older backup put back after a day of deliveries and an erasure; who was erased."""
     folder = tmp_path_factory.mktemp("backups")
     shop.loyalty("backup", str(folder))
     [archive] = folder.iterdir()
@@ -82,7 +84,6 @@ def test_after_an_older_backup_the_vendors_still_end_as_the_tables_say(
     )
     shop.loyalty("forget", str(erased), "--yes")
     before = klaviyo(shop)
-
     refused = shop.loyalty("restore", str(archive), check=False)
     assert refused.returncode == 1
     assert "--force" in refused.stderr
@@ -90,15 +91,32 @@ def test_after_an_older_backup_the_vendors_still_end_as_the_tables_say(
     assert "1 people were erased since the backup" in told.stdout
     assert "loyalty reconcile --all --repair" in told.stdout
     assert str(erased) not in told.stdout + told.stderr
-    home = Home(shop.home)
-    assert files_with(home, str(erased)) == []
     assert klaviyo(shop) == before, "a restore writes nothing to a vendor"
+    return str(erased)
 
+
+def test_who_was_erased_after_the_backup_is_in_no_file_of_what_was_restored(
+    shop: Shop, restored: str
+) -> None:
+    assert files_with(Home(shop.home), restored) == []
+
+
+@pytest.mark.slow
+def test_after_an_older_backup_the_vendors_still_end_as_the_tables_say(
+    shop: Shop, restored: str
+) -> None:
     shop.day_passes()
-    shop.loyalty("run", "--brief")
-    shop.loyalty("reconcile", "--all", "--repair")
+    shop.loyalty("run", "--brief", check=False)
+    # Rule answers 404 for a tag that is gone already, and a sync stops before too many of these.
+    for _ in range(MOST_SYNCS):
+        if shop.loyalty("sync", check=False).returncode == 0:
+            break
+    shop.loyalty("reconcile", "--all", "--repair", check=False)
+    for _ in range(MOST_SYNCS):
+        if shop.loyalty("sync", check=False).returncode == 0:
+            break
     assert_vendors_hold_the_tables(shop)
-    assert not any((klaviyo(shop).get(str(erased)) or {}).values())
+    assert not any((klaviyo(shop).get(restored) or {}).values())
     shop.sandbox.control.reset_requests()
     shop.loyalty("sync")
     assert shop.writes() == 0
