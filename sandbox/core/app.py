@@ -227,11 +227,10 @@ class VendorApp(ABC):
         writes = route.changes_data if route else False
         record = self.context.requests.record
         faults = self.faults
-        if faults.active:
-            if faults.draw("cut_connection", operation) is not None:
-                record(self.vendor, operation, writes=writes, status=0)
-                await cut(scope, receive)
-                return
+        if faults.active and faults.draw("cut_connection", operation) is not None:
+            record(self.vendor, operation, writes=writes, status=0)
+            await cut(scope, receive)
+            return
         if route is None:
             reply, _ = self.respond(call)
         else:

@@ -102,9 +102,10 @@ def test_a_sync_shows_what_was_sent_and_what_became_of_it(page: Page, ui: Ui) ->
 
 
 def test_the_schedule_is_there_and_off(page: Page, ui: Ui) -> None:
-    page.goto(f"{ui.base_url}/automation")
+    page.goto(f"{ui.base_url}/locations/loyalty/schedules/daily_refresh_loyalty_job")
     expect(page.get_by_text("daily_refresh_loyalty_job").first).to_be_visible()
-    switch = page.get_by_role("switch").or_(page.locator('input[type="checkbox"]')).last
+    switch = page.get_by_role("switch").or_(page.locator('input[type="checkbox"]')).first
+    expect(switch).to_be_attached()
     assert not switch.is_checked()
 
 
