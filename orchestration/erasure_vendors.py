@@ -14,6 +14,7 @@ from datetime import datetime
 from orchestration.accounts import connect
 from orchestration.activate import SYNCS, DeclaredSync
 from orchestration.dbt import read_manifest
+from orchestration.erasure_events import left_by_events
 from orchestration.excerpt import excerpt
 from orchestration.home import Home, claim
 from orchestration.settings import Settings, key_name
@@ -22,7 +23,7 @@ from reverse_etl.declarations import sync_spec
 from reverse_etl.destinations.base import Destination
 from reverse_etl.destinations.deletion import DELETIONS
 from reverse_etl.ledger import Ledger, Scope
-from reverse_etl.ledger_erasure import held_names, is_under_way, lend, refusals
+from reverse_etl.ledger_erasure import held_names, is_under_way, lend, lend_names, refusals
 from reverse_etl.plan import plan_sync
 from vendor_http import ApiClient, LoyaltyError
 
@@ -95,12 +96,11 @@ def _clear(
         claim(home, name, settings.base_url(name))
         try:
             _settle(destination, ledger, scope, emails, now)
-            before = set(held_names(ledger, scope, emails))
-            after = (
-                _clear_held(sync, emails, settings, home, ledger, destination, now)
-                if before
-                else set()
-            )
+            before, after = set(held_names(ledger, scope, emails)), set[str]()
+            if before:
+                told = left_by_events(name, emails, home)
+                after = _clear_held(sync, emails, settings, home, ledger, destination, now, told)
+                before |= told
             profile = _delete(client, name, emails) if delete else AtVendor.profile
         except LoyaltyError as error:
             raise LoyaltyError(f"{name}: {error}. {_AGAIN}") from None
@@ -134,8 +134,9 @@ def _clear_held(
     ledger: Ledger,
     destination: Destination,
     now: datetime,
+    told: Collection[str],
 ) -> set[str]:
-    """Send the clears; what is held after them by declaration."""
+    """Send the clears, of what events `told` too; what is held after them by declaration."""
     scope = Scope(sync.destination, sync.object_name)
     declared = sync_spec(read_manifest(home), sync.model, _FAMILIES)
     spec = replace(declared, clears=settings.clears(sync.destination))
@@ -145,6 +146,8 @@ def _clear_held(
     try:
         lent = Ledger(folder / "ledger.duckdb")
         lend(ledger, lent, scope, emails, to_clear=True)
+        kept = {each.name for each in declared.properties}  # says how it is cleared, if at all
+        lend_names(lent, set(told) - kept)
         wanted = excerpt(home.audited, folder / "wanted.duckdb", spec, None)
         with plan_sync(wanted, lent, spec, now, uuid.uuid4().hex) as plan:
             result = engine.run_sync(plan, destination, lent)

@@ -19,6 +19,7 @@ from orchestration.activate import SYNCS, DeclaredSync, specification
 from orchestration.excerpt import excerpt
 from orchestration.home import Home
 from orchestration.person import Row, read, rows
+from orchestration.person_events import events_of
 from orchestration.settings import Settings
 from reverse_etl.declarations import SyncSpec
 from reverse_etl.ledger import Ledger, Scope
@@ -41,6 +42,7 @@ class Delivery:
         rejections: newest refusals, at most three.
         difference: property -> what the next sync would write; None = clear.
         next_sync: what the next sync would do, in words.
+        events: this person's events, newest first, see `events_of`.
     """
 
     destination: str
@@ -51,6 +53,7 @@ class Delivery:
     rejections: list[Row]
     difference: Row
     next_sync: str
+    events: list[Row]
 
 
 def deliveries(email: str, settings: Settings, home: Home, now: datetime) -> list[Delivery]:
@@ -95,6 +98,7 @@ def _delivery(
         rejections=rejections,
         difference=difference,
         next_sync=next_sync,
+        events=events_of(email, sync.destination, home),
     )
 
 

@@ -73,7 +73,7 @@ def restore(
     if not force and not was_interrupted and (found := _content(home)):
         raise LoyaltyError(
             f"{home.root} is not empty ({', '.join(found[:3])} …). --force moves what is there to "
-            f"{REPLACED}… beside it; or set LOYALTY_HOME to another folder"
+            f"{REPLACED}… inside it; or set LOYALTY_HOME to another folder"
         )
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.lock("x").parent.mkdir(exist_ok=True)

@@ -198,4 +198,6 @@ def explain_failure(event: dg.DagsterEvent) -> str:
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return "interrupted before it ended; run it again, what was done stays done"
     return error.message.strip() if error else "failed without a message; see the run's log"

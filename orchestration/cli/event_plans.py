@@ -65,9 +65,17 @@ def _counts(planned: EventPlan) -> str:
         live += " (RULE_EVENTS is off: no automations)"
     text = (
         f"  events: {live}, {counts['backfill']:,} of history, which start nothing; "
-        f"{counts['accepted']:,} told already"
+        f"{_told(planned)}"
     )
     return f"{text}, {counts['quarantined']:,} in quarantine" if counts["quarantined"] else text
+
+
+def _told(planned: EventPlan) -> str:
+    """Events told so far: those that the table below counts, and those older than it."""
+    shown = sum(told for _kind, _now, _history, told, _held in planned.kinds())
+    older = planned.counts["accepted"] - shown
+    text = f"{shown:,} told already"
+    return f"{text}, and {older:,} that the tables no longer show" if older > 0 else text
 
 
 def _by_kind(planned: EventPlan) -> Table:

@@ -19,6 +19,7 @@ from orchestration.person_delivery import Delivery
 
 _UNSETTLED = {"unsettled": True}
 _DIFFERENCES_SHOWN = 12
+_EVENTS_SHOWN = 8
 
 
 def as_json(person: Person, deliveries: list[Delivery]) -> str:
@@ -146,6 +147,25 @@ def _delivery(console: Console, one: Delivery) -> None:
         _line(console, f"    {name}: {_held(one.held, name)} → {_value(value)}")
     if len(one.difference) > _DIFFERENCES_SHOWN:
         _line(console, f"    and {len(one.difference) - _DIFFERENCES_SHOWN} more (--json)")
+    _events(console, one.events)
+
+
+def _events(console: Console, events: list[Row]) -> None:
+    told = sum(event["state"] == "accepted" for event in events)
+    _line(console, f"  events: {told} told of {len(events)}")
+    for event in events[:_EVENTS_SHOWN]:
+        name = event["event"] or f"{event['event_id']} (older than the tables show)"
+        _line(console, f"    {_shown(event['occurred_at'])}  {name}: {_outcome(event)}")
+    if len(events) > _EVENTS_SHOWN:
+        _line(console, f"    and {len(events) - _EVENTS_SHOWN} older ones (--json)")
+
+
+def _outcome(event: Row) -> str:
+    if event["state"] == "accepted":
+        how = "as history, which starts nothing" if event["was_backfill"] else "live"
+        return f"accepted {_shown(event['accepted_at'])}, {how}"
+    because = f" because {event['reason_code'].replace('_', ' ')}" if event["reason_code"] else ""
+    return f"{event['state']}{because}"
 
 
 def _state(one: Delivery) -> Iterable[str]:

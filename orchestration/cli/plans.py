@@ -22,11 +22,12 @@ from reverse_etl.guards import Finding, judge
 from reverse_etl.ledger import Ledger
 from reverse_etl.planned import Plan
 from reverse_etl.results import OPERATIONS
+from vendor_http import LoyaltyError
 
 _VALUES_SHOWN = 6
 _NOT_SENT = {
     "unchanged": "unchanged",
-    "not_known": "without a profile of ours, none is made",
+    "not_known": "no members, left alone",
     "invalid": "invalid, never sent",
     "waiting": "waiting for an earlier job",
     "quarantined": "in quarantine",
@@ -43,6 +44,8 @@ def show_plans(
     save: Path | None,
 ) -> None:
     """Print one plan per destination; keep them all in file `save` if one is named."""
+    if save is not None and not save.absolute().parent.is_dir():
+        raise LoyaltyError(f"There is no folder {save.absolute().parent} to save the plan in")
     now = clock(settings, datetime.now(UTC))()
     with ExitStack() as open_plans:
         kept: dict[str, tuple[Plan, tuple[Finding, ...]]] = {}
@@ -85,9 +88,14 @@ def _sample(sample: dict[str, Any]) -> str:
     if sample["reason_code"]:
         return f"  refused {mask(sample['email'])}: {sample['reason_code']}"
     values = list(orjson.loads(sample["patch"]).items())
-    shown = ", ".join(f"{name} = {value!r}" for name, value in values[:_VALUES_SHOWN])
+    shown = ", ".join(f"{name} = {_word(value)}" for name, value in values[:_VALUES_SHOWN])
     more = f", and {len(values) - _VALUES_SHOWN} more" if len(values) > _VALUES_SHOWN else ""
     return f"  {sample['operation']:<7}{mask(sample['email'])}: {shown}{more}"
+
+
+def _word(value: Any) -> str:
+    """A value as JSON has it; null is a value that ends."""
+    return "cleared" if value is None else orjson.dumps(value).decode()
 
 
 def mask(email: str) -> str:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel="Around it")
 def webhooks(
     host: Annotated[str, typer.Option(help="address to listen at")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen at; 0 = any free one")] = 8770,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="port to listen at; 0 = any free one")
+    ] = 8770,
 ) -> None:
     """Receive the webhooks of Yotpo and Smile until stopped; a sensor or a run loads them."""
     from dlt_sources.inbox.receiver import build_app

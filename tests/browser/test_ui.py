@@ -54,8 +54,10 @@ def launch(page: Page, ui: Ui) -> str:
         page.goto(f"{ui.base_url}/runs")
     newest = page.locator('a[href^="/runs/"]').first
     expect(newest).to_be_visible()
-    page.goto(f"{ui.base_url}{newest.get_attribute('href')}")
-    verdict = page.get_by_text(re.compile(r"^(Success|Failure|Failed)$")).first
+    run_id = str(newest.get_attribute("href")).split("/")[2]
+    # On the list, for the page of a run in progress is drawn anew all the time.
+    row = page.locator("tr").filter(has_text=run_id[:8])
+    verdict = row.get_by_text(re.compile(r"^(Success|Failure|Failed)$")).first
     expect(verdict).to_be_visible(timeout=RUN_MS)
     return verdict.inner_text()
 

@@ -161,6 +161,7 @@ def test_the_order_of_rows_changes_nothing(
     assert [table for table in tables(connection) if differs(connection, table)] == []
 
 
+@pytest.mark.slow
 def test_another_day_changes_what_the_calendar_changes_and_nothing_else(
     compare: Callable[[str], duckdb.DuckDBPyConnection],
 ) -> None:

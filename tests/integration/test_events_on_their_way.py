@@ -172,6 +172,7 @@ def test_a_webhook_is_told_without_a_refresh_and_nothing_else_changes(
     assert unpublished(Home(shop.home)) is None
 
 
+@pytest.mark.slow
 def test_a_refresh_and_the_job_at_once_tell_a_webhook_once_and_repeat_nothing(shop: Shop) -> None:
     before, started = stored(shop), automations(shop)
     post(shop, topics=["swell/redemption/reminder"])
@@ -185,6 +186,7 @@ def test_a_refresh_and_the_job_at_once_tell_a_webhook_once_and_repeat_nothing(sh
     assert set((automations(shop) - started).values()) <= {1}
 
 
+@pytest.mark.slow
 def test_the_whole_history_and_the_whole_inbox_again_tell_nothing(shop: Shop) -> None:
     before, started = stored(shop), automations(shop)
     home = Home(shop.home)

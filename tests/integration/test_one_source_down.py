@@ -2,8 +2,11 @@
 
 from datetime import datetime
 
+import pytest
+
 from tests.integration.conftest import Shop
 
+pytestmark = pytest.mark.slow  # whole runs, one after the other
 TOO_OLD = "held back, for their programme was last read too long ago"
 
 

@@ -110,6 +110,11 @@ def test_why_tells_the_path_with_the_numbers_of_the_published_tables(shop: Shop,
     ):  # fmt: skip
         assert part in shown
     told = json.loads(shop.loyalty("why", both, "--json").stdout)
+    for delivery in told["deliveries"]:
+        states = {event["state"] for event in delivery["events"]}
+        assert states == {"accepted"}, delivery["destination"]
+        assert all(event["event"] and event["was_backfill"] for event in delivery["events"])
+    assert "as history, which starts nothing" in shown
     (member,) = [m for m in told["memberships"] if m["facts"]["program"] == "smile"]
     expected = shop.ask(
         """

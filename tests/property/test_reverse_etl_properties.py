@@ -35,7 +35,7 @@ from reverse_etl.planned import PlannedRow
 IMPATIENT = replace(QUICK, stalled_seconds=0.03, settle_seconds=0.03, failures_in_a_row=50)
 EMAILS = [f"person{index}@shop.se" for index in range(7)]
 SLOW = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
