@@ -170,6 +170,7 @@ def test_another_day_changes_what_the_calendar_changes_and_nothing_else(
     assert changed == {*TODAY, *PERIODS, *WHOLLY}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TODAY)
 def test_another_day_changes_only_the_columns_that_count_from_today(
     table: str, compare: Callable[[str], duckdb.DuckDBPyConnection]
@@ -180,6 +181,7 @@ def test_another_day_changes_only_the_columns_that_count_from_today(
     assert silent == set(), "no longer of the calendar: take it off the list"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", PERIODS)
 def test_another_day_leaves_the_past_as_it_was(
     table: str, compare: Callable[[str], duckdb.DuckDBPyConnection]

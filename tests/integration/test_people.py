@@ -18,6 +18,8 @@ from orchestration.home import Home
 from orchestration.tombstones import Tombstones
 from tests.integration.conftest import ROOT, Shop
 
+pytestmark = pytest.mark.slow  # in short: tests/faults/test_delivery_secrets.py
+
 NOBODY_LISTENS = "http://127.0.0.1:9"
 # Ends the process without a word when the erasure says, or does, a certain thing.
 KILLED = """
