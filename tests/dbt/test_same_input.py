@@ -66,8 +66,11 @@ TIES = {
     ),
     "raw_yotpo.history_items": "history_item_id",
 }
-# A window that begins today, and segments, whose history begins with the first build.
+# A window that begins today, segments, whose history begins with the first build, and nudges, which
+# are watched until today.
 WHOLLY = {
+    "marts.fct_nudges",
+    "marts.kpi_nudge_effects_monthly",
     "marts.kpi_points_expiring_daily",
     "marts.fct_member_segments",
     "marts.kpi_segment_sizes_daily",
