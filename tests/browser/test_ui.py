@@ -11,11 +11,9 @@ from pathlib import Path
 
 import duckdb
 import httpx
-import orjson
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from sandbox.control_client import ControlClient
 from tests.browser.conftest import Ui, until
 
 pytestmark = pytest.mark.timeout(900)
@@ -142,39 +140,6 @@ def test_an_asset_shows_its_plot(page: Page, ui: Ui, asset: str, plot: str) -> N
         page.screenshot(path=PICTURE)
     page.keyboard.press("Escape")
     assert PICTURE.exists(), "LOYALTY_WRITE_PICTURE=1 makes it"
-
-
-def reprice(ui: Ui, sign: int) -> None:
-    """Give Smile's first reward a price above or below nothing."""
-    address = orjson.loads((ui.home / "sandbox" / "address.json").read_bytes())
-    with duckdb.connect(str(ui.home / "published" / "loyalty.duckdb"), read_only=True) as file:
-        reward, points = file.execute(
-            "select reward_id, points_price from marts.dim_rewards "
-            "where program = 'smile' and is_buyable and exchange_type = 'fixed' "
-            "order by reward_id limit 1"
-        ).fetchall()[0]
-    with ControlClient(address["base_url"]) as control:
-        control.call("PATCH", f"/smile/points_products/{reward}", {"points_price": sign * points})
-
-
-def test_a_planted_bad_row_turns_its_check_red_and_stops_everything_behind(
-    page: Page, ui: Ui
-) -> None:
-    published = ui.home / "published" / "loyalty.duckdb"
-    before = published.stat().st_mtime_ns
-    reprice(ui, -1)
-    assert launch(page, ui) != "Success"
-    assert published.stat().st_mtime_ns == before  # readers keep yesterday's tables
-    page.goto(f"{ui.base_url}/assets/marts/dim_rewards?view=checks")
-    expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
-
-
-def test_the_check_recovers_with_the_row(page: Page, ui: Ui) -> None:
-    reprice(ui, 1)
-    assert launch(page, ui) == "Success", ui.output.read_text()[-3000:]
-    page.goto(f"{ui.base_url}/assets/marts/dim_rewards?view=checks")
-    expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible()
-    assert page.get_by_text("Failed", exact=True).count() == 0
 
 
 def test_no_address_of_a_person_is_in_dagsters_storage(ui: Ui) -> None:
