@@ -29,6 +29,7 @@ def test_the_klaviyo_step_warns_once(
     monkeypatch.setenv(key, "key")
     monkeypatch.setattr(accounts, "today", lambda: today)
     monkeypatch.setattr(syncs, "run_sync", lambda *_: None)
+    monkeypatch.setattr(syncs, "run_events", lambda *_, **__: None)
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
             syncs.sync_assets(), resources={"loyalty": LoyaltyResource()}, instance=instance
