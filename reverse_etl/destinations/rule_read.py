@@ -12,6 +12,7 @@ from urllib.parse import quote
 from reverse_etl.destinations.base import DeliveryStoppedError
 from reverse_etl.destinations.rule_groups import SUBSCRIBERS
 from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.destinations.rule_tags import tag_name
 from reverse_etl.plan_sql import TAG_PREFIX
 from reverse_etl.read_back import Estimate, Shown
 from vendor_http import ApiClient, RateLimit
@@ -72,7 +73,7 @@ class RuleReader:
         if answer is None:  # deleted between the two
             return None
         tags = (answer.get("subscriber") or {}).get("tags") or ()
-        return {**_values(fields), **{TAG_PREFIX + _tag_name(tag): True for tag in tags}}
+        return {**_values(fields), **{TAG_PREFIX + tag_name(tag): True for tag in tags}}
 
     def _get(self, path: str, name: str) -> Any:
         if not self._watch.leaves_room():
@@ -92,7 +93,3 @@ def _values(answer: Mapping[str, Any]) -> dict[str, Any]:
             name = str(field.get("name") or field.get("key") or "")
             found[prefix + name.removeprefix(prefix)] = field.get("value")
     return found
-
-
-def _tag_name(tag: Any) -> str:
-    return str(tag.get("name") if isinstance(tag, Mapping) else tag)

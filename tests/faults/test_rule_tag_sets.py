@@ -72,3 +72,29 @@ def test_a_refused_tag_leaves_its_people_to_the_next_run(rule: Vendor, tmp_path:
     rule.control.reset_requests()
     run(published, ledger, rule.destination(), "third")
     assert rule.writes() == 0
+
+
+@pytest.mark.parametrize("absent_tag", ["not_found", "success"])
+def test_tags_that_are_gone_already_stop_no_sync_and_those_that_are_not_go(
+    rule: Vendor, tmp_path: Path, absent_tag: str
+) -> None:
+    """As after an older ledger was put back: most of what it would remove was removed since."""
+    rule.control.switch("rule", absent_tag=absent_tag)
+    rows = crowd()
+    ledger = Ledger(tmp_path / "ledger.duckdb")
+    run(publish(tmp_path / "p.duckdb", rows), ledger, rule.destination(), "first")
+    spared = {row["email"] for row in rows[-2:]}
+    for record in rule.records():
+        if record["email"] not in spared:
+            path = f"/rule/subscribers/{record['id']}"
+            rule.control.call("PATCH", path, {"tags": ["loyalty-member", "Newsletter"]})
+    rule.control.reset_requests()
+    plain = [member(row["email"], tags=["loyalty-member"]) for row in rows]
+    result = run(publish(tmp_path / "q.duckdb", plain), ledger, rule.destination(), "second")
+    assert result.status == "succeeded"
+    shown = rule.held()
+    tags = {email: {name for name in held if "tag:" in name} for email, held in shown.items()}
+    assert all(tags[row["email"]] == {"tag:loyalty-member", "tag:Newsletter"} for row in rows[:-2])
+    assert all(tags[row["email"]] == {"tag:loyalty-member"} for row in rows[-2:])
+    refused = rule.control.requests("rule")["statuses"].get("404", 0)
+    assert refused == (1 if absent_tag == "not_found" else 0)
