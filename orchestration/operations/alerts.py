@@ -45,6 +45,7 @@ class Trouble:
         what: what happened, in one line.
         affects: who notices, and how.
         run_id: the Dagster run it was seen in, if any.
+        since: when it began, the real time in UTC, ISO 8601; None = nobody knows.
     """
 
     key: str
@@ -52,3 +53,4 @@ class Trouble:
     what: str
     affects: str
     run_id: str | None = None
+    since: str | None = None

@@ -5,7 +5,7 @@ incident about one step says more than one about a run. A run that ended without
 (its process was killed) counts as a step of its own, named after its job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,13 +32,28 @@ class FailedStep:
 def newest_failures(instance: dg.DagsterInstance) -> dict[str, FailedStep]:
     """The newest failure of each step, whether or not it has succeeded since."""
     found: dict[str, FailedStep] = {}
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=_FAILED_RUNS
-    )
-    for record in records:
+    for record in _failed_runs(instance):
         for failed in _failed_steps(instance, record):
             found.setdefault(failed.step, failed)
     return found
+
+
+def first_failure(instance: dg.DagsterInstance, newest: FailedStep) -> datetime:
+    """When the run was made since which a step has not succeeded; of the runs that are looked at.
+
+    Args:
+        newest: its newest failure, after which it has not succeeded.
+    """
+    began_at = newest.failed_at
+    for record in _failed_runs(instance):
+        if record.create_timestamp.astimezone(UTC) >= began_at:
+            continue
+        if any(failed.step == newest.step for failed in _failed_steps(instance, record)):
+            failed_at = record.create_timestamp.astimezone(UTC)
+            if has_succeeded_since(instance, newest.step, failed_at):
+                break
+            began_at = failed_at
+    return began_at
 
 
 def has_succeeded_since(instance: dg.DagsterInstance, step: str, moment: datetime) -> bool:
@@ -58,6 +73,13 @@ def has_succeeded_since(instance: dg.DagsterInstance, step: str, moment: datetim
         stats.status is StepEventStatus.SUCCESS
         for run in runs
         for stats in instance.get_run_step_stats(run.run_id, step_keys=[step])
+    )
+
+
+def _failed_runs(instance: dg.DagsterInstance) -> Sequence[dg.RunRecord]:
+    """Newest first."""
+    return instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=_FAILED_RUNS
     )
 
 

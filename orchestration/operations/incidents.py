@@ -19,7 +19,9 @@ class Incident:
     """One trouble from the first time it was seen until everybody knows that it is over.
 
     Attributes:
-        opened_at, over_at: the real time, ISO 8601; `over_at` None = it goes on.
+        opened_at: when it began, or was first seen where that is not known: the real time, ISO
+            8601.
+        over_at: when it was first seen no more; None = it goes on.
         told: channels that know of it.
         told_over: channels that know that it is over.
     """
@@ -80,7 +82,7 @@ def advance(
             after[key] = replace(incident, over_at=now.isoformat())
     for key, trouble in seen.items():
         if key not in after:
-            after[key] = Incident(trouble, now.isoformat())
+            after[key] = Incident(trouble, trouble.since or now.isoformat())
     return forget_told(replace(book, incidents=after), channels)
 
 

@@ -20,7 +20,12 @@ from orchestration.masking import masked
 from orchestration.operations import alerts, messages
 from orchestration.operations.alerts import Trouble
 from orchestration.operations.disk import too_full
-from orchestration.operations.failures import RUN_OF, has_succeeded_since, newest_failures
+from orchestration.operations.failures import (
+    RUN_OF,
+    first_failure,
+    has_succeeded_since,
+    newest_failures,
+)
 from orchestration.operations.freshness import old_layers
 from orchestration.operations.incidents import Book
 from orchestration.operations.overlap import PUBLISHED_KEY, refresh_going_on
@@ -31,6 +36,7 @@ from vendor_http import LoyaltyError
 DISK_SPACE, SET_ASIDE = "disk_space", "people_set_aside"
 # A tick is missed when nothing has come of it for so long; a busy daemon takes minutes.
 TICK_GRACE = timedelta(hours=1)
+_EVALUATIONS = 20  # of a check that are looked at for when it failed first
 _PLANNED = AssetCheckExecutionRecordStatus.PLANNED
 _FAILED = AssetCheckExecutionRecordStatus.FAILED
 
@@ -87,9 +93,15 @@ def _keys(view: View, kinds: Collection[str]) -> set[str]:
 
 
 def _trouble(
-    kind: alerts.AlertKind, name: str, what: str, affects: str, run_id: str | None = None
+    kind: alerts.AlertKind,
+    name: str,
+    what: str,
+    affects: str,
+    run_id: str | None = None,
+    since: datetime | None = None,
 ) -> Trouble:
-    return Trouble(f"{kind.name}:{name}", kind.name, masked(what), affects, run_id)
+    began = since.astimezone(UTC).isoformat() if since else None
+    return Trouble(f"{kind.name}:{name}", kind.name, masked(what), affects, run_id, began)
 
 
 def _steps(view: View, seen: Seen) -> None:
@@ -99,7 +111,10 @@ def _steps(view: View, seen: Seen) -> None:
         if not has_succeeded_since(view.instance, step, failed.failed_at):
             name = f"a run of {step.removeprefix(RUN_OF)}" if step.startswith(RUN_OF) else step
             what, affects = f"{name}: {failed.why}", messages.who_notices(step)
-            seen.troubles.append(_trouble(kind, step, what, affects, failed.run_id))
+            # Of an incident that is open the book knows when it began.
+            is_new = step not in view.open_keys(kind)
+            since = first_failure(view.instance, failed) if is_new else None
+            seen.troubles.append(_trouble(kind, step, what, affects, failed.run_id, since))
     for step in view.open_keys(kind):
         if step in failures:
             continue
@@ -129,7 +144,24 @@ def _checks(view: View, seen: Seen) -> None:
             if evaluation.severity is dg.AssetCheckSeverity.ERROR:
                 what = f"{key.name} of {'/'.join(key.asset_key.path)}"
                 what += f": {evaluation.description}" if evaluation.description else " failed"
-                seen.troubles.append(_trouble(kind, name, what, _of_check(key), record.run_id))
+                is_new = name not in view.open_keys(kind)
+                since = _failed_since(view, key) if is_new else None
+                seen.troubles.append(
+                    _trouble(kind, name, what, _of_check(key), record.run_id, since)
+                )
+
+
+def _failed_since(view: View, key: dg.AssetCheckKey) -> datetime | None:
+    """When a check failed first since it passed last; of its newest evaluations."""
+    since = None
+    for record in view.instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=_EVALUATIONS
+    ):
+        if record.status is _FAILED and record.event is not None:
+            since = datetime.fromtimestamp(record.event.timestamp, UTC)
+        elif record.status is not _PLANNED:
+            break
+    return since
 
 
 def _of_check(key: dg.AssetCheckKey) -> str:
@@ -167,7 +199,9 @@ def _schedule(view: View, seen: Seen) -> None:
         if not ticks and not runs:
             what = f"{REFRESH_SCHEDULE} was due at {due:%Y-%m-%d %H:%M} UTC and did not start"
             affects = f"{messages.ANALYSTS}; marketers find yesterday's properties"
-            seen.troubles.append(_trouble(alerts.MISSED_SCHEDULE, REFRESH_SCHEDULE, what, affects))
+            seen.troubles.append(
+                _trouble(alerts.MISSED_SCHEDULE, REFRESH_SCHEDULE, what, affects, since=due)
+            )
 
 
 def last_due(settings: Settings, before: datetime) -> datetime:
@@ -203,4 +237,5 @@ def _stale(view: View) -> Iterator[Trouble]:
         what = f"{old.layer} is of {old.made_at:%Y-%m-%d %H:%M} UTC, {old.hours:.0f} hours ago "
         what += f"(LOYALTY_FRESH_HOURS is {hours:g})"
         affects = messages.who_notices(old.step) if old.step else messages.ANALYSTS
-        yield _trouble(alerts.STALE_DATA, old.layer, what, affects)
+        since = view.now - timedelta(hours=old.hours - hours)  # when it grew too old
+        yield _trouble(alerts.STALE_DATA, old.layer, what, affects, since=since)

@@ -113,6 +113,37 @@ def test_a_step_that_fails_again_and_again_is_one_alert_and_its_success_the_end(
     assert world.round().book.incidents == {}
 
 
+def test_an_alert_says_since_when_and_not_when_it_was_noticed(world: World, hook: Hook) -> None:
+    world.step_fails = True
+    world.run()
+    world.step_fails = False
+    world.run()
+    world.step_fails = True
+    first = world.run()
+    world.run()
+    later = datetime.now(UTC) + timedelta(hours=3)
+    (incident,) = world.round(later).book.open
+    record = world.instance.get_run_record_by_id(first.run_id)
+    assert record is not None
+    began_at = record.create_timestamp.astimezone(UTC)
+    assert datetime.fromisoformat(incident.opened_at) == began_at
+    assert f"Since: {began_at:%Y-%m-%d %H:%M} UTC" in hook.texts[0]
+    world.run()
+    (incident,) = world.round(later + timedelta(hours=1)).book.open
+    assert datetime.fromisoformat(incident.opened_at) == began_at, "and stays so"
+
+
+def test_a_check_is_red_since_it_failed_first(world: World, hook: Hook) -> None:
+    world.run()
+    world.check_fails = True
+    before = datetime.now(UTC)
+    world.run()
+    after = datetime.now(UTC)
+    world.run()
+    (incident,) = world.round(after + timedelta(hours=3)).book.open
+    assert before <= datetime.fromisoformat(incident.opened_at) <= after
+
+
 def test_nobody_is_named_in_an_alert_or_in_the_book(world: World, hook: Hook) -> None:
     world.step_fails = True
     world.run()
@@ -215,6 +246,8 @@ def test_a_programme_is_as_old_as_what_was_read_of_it(
     monkeypatch.setenv("LOYALTY_NOW", "2026-11-21T11:16:00Z")
     (incident,) = world.round().book.open
     assert incident.trouble.key == "stale_data:raw_smile"
+    noticed = datetime.now(UTC) - datetime.fromisoformat(incident.opened_at)
+    assert noticed >= timedelta(minutes=1), "it grew too old a minute before"
     assert "30 hours ago" in incident.trouble.what
 
 
@@ -225,6 +258,7 @@ def test_a_schedule_that_is_on_and_does_not_tick_is_missed(world: World, hook: H
     (incident,) = world.round(due + timedelta(minutes=61)).book.open
     assert incident.trouble.kind == "missed_schedule"
     assert f"{due:%Y-%m-%d %H:%M}" in incident.trouble.what
+    assert datetime.fromisoformat(incident.opened_at) == due
 
 
 def test_a_schedule_that_was_switched_on_later_or_is_off_misses_nothing(
