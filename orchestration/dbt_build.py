@@ -72,7 +72,8 @@ def build(
     # The clock travels beside --vars: another value there would make dbt parse everything anew.
     os.environ["LOYALTY_BUILD_NOW"] = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     arguments = [
-        *("build", "--exclude-resource-types", "unit_test"),
+        # An exposure is nothing to build, but dbt would count it.
+        *("build", "--exclude-resource-types", "unit_test", "exposure"),
         *("--project-dir", str(dbt.PROJECT_FOLDER), "--profiles-dir", str(dbt.PROJECT_FOLDER)),
         *("--target-path", str(home.dbt / "build")),
         *("--vars", orjson.dumps(dbt.variables(settings)).decode()),

@@ -40,7 +40,10 @@ _WAIT_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Published:
-    """What was published: rows per `schema.table`, and the size of the file in bytes."""
+    """What was published: rows per `schema.table`, and the size of the file in bytes.
+
+    All tables of the published file, or those that were replaced in it.
+    """
 
     path: Path
     rows: dict[str, int]
@@ -90,16 +93,15 @@ def publish(
         if not warehouse.exists():
             raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
         with _replacing(home.audited) as new:
-            rows = _copy_tables(warehouse, new, None, descriptions)
-            if not rows:
+            copied = _copy_tables(warehouse, new, None, descriptions)
+            if not copied:
                 raise LoyaltyError("The warehouse holds no marts yet; run `loyalty build` first")
             with duckdb.connect(str(new)) as connection:
-                _keep(connection, [m for m in delivery_models if f"{m.schema}.{m.table}" in rows])
+                _keep(connection, [m for m in delivery_models if f"{m.schema}.{m.table}" in copied])
                 words.write_dictionary(connection, dictionary)
         end_build(home)
-        rows[f"{words.SCHEMA}.{words.TABLE}"] = len(dictionary)
     publish_deliveries(home)
-    return Published(home.published, rows, home.published.stat().st_size)
+    return Published(home.published, _count(home.published), home.published.stat().st_size)
 
 
 def publish_tables(
@@ -117,7 +119,7 @@ def publish_tables(
         tables: (schema, table).
 
     Returns:
-        What was published; None when another build has begun since, whose publication takes these
+        What was replaced; None when another build has begun since, whose publication takes these
         tables along.
 
     Raises:
@@ -221,6 +223,20 @@ def _copy_tables(
             count = connection.execute(f"select count(*) from {target}").fetchone()
             rows[f"{schema}.{table}"] = int(count[0]) if count else 0
         connection.execute("detach published")  # checkpoints: the file is complete on disk
+    return rows
+
+
+def _count(published: Path) -> dict[str, int]:
+    """Rows of every table that readers find."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        found = connection.execute(
+            "select schema_name, table_name from duckdb_tables() where not internal order by all"
+        ).fetchall()
+        rows = {}
+        for schema, table in found:
+            target = f"{_name(schema)}.{_name(table)}"
+            count = connection.execute(f"select count(*) from {target}").fetchone()
+            rows[f"{schema}.{table}"] = int(count[0]) if count else 0
     return rows
 
 

@@ -80,7 +80,7 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             )
             return
         context.log.info(
-            f"{len(published.rows)} tables, {sum(published.rows.values()):,} rows, "
+            f"{len(published.rows)} tables{_how(config)}, {sum(published.rows.values()):,} rows, "
             f"{published.size_bytes / 1e6:.1f} MB"
         )
         table = "\n".join(f"| {name} | {rows:,} |" for name, rows in sorted(published.rows.items()))
@@ -113,6 +113,10 @@ def _publish(config: PublicationConfig, step: Step) -> Published | None:
     return publish(
         step.home, descriptions(step.home), delivery_models(step.home), dictionary(step.home)
     )
+
+
+def _how(config: PublicationConfig) -> str:
+    return " replaced" if config.scope == EVENTS else ""
 
 
 def _pictures(file: Path) -> dict[str, dg.MetadataValue]:

@@ -146,7 +146,7 @@ def _sync_asset(sync: DeclaredSync) -> dg.AssetsDefinition:
             if problem := rejected or not_delivered(sync, result, tolerated):
                 raise LoyaltyError(problem)
         picture = _picture(step, sync) if sync in SYNCS else {}
-        yield dg.MaterializeResult(metadata={**_metadata(result), **picture})
+        yield dg.MaterializeResult(metadata={**_metadata(sync, result), **picture})
 
     return synced
 
@@ -197,7 +197,7 @@ def _check(
 def _say_outcome(context: dg.AssetExecutionContext, sync: DeclaredSync, result: SyncResult) -> None:
     context.log.info(
         f"{result.total('planned'):,} planned, {result.total('accepted'):,} accepted, "
-        f"{result.unchanged:,} unchanged, {sum(result.requests.values())} requests"
+        f"{result.unchanged:,} {_needed_nothing(sync)}, {sum(result.requests.values())} requests"
     )
     failed = result.total("rejected") + result.total("invalid")
     if failed:
@@ -223,7 +223,15 @@ def _say_outcome(context: dg.AssetExecutionContext, sync: DeclaredSync, result: 
         )
 
 
-def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue]:
+def _needed_nothing(sync: DeclaredSync) -> str:
+    """What `SyncResult.unchanged` counts.
+
+    Of people also those of whom the vendor need hold nothing: at a first load nobody is unchanged.
+    """
+    return "told before" if sync in EVENT_SYNCS else "with nothing to send"
+
+
+def _metadata(sync: DeclaredSync, result: SyncResult) -> dict[str, dg.MetadataValue]:
     head = f"| operation | {' | '.join(_COUNTERS)} |\n|{'---|' * (len(_COUNTERS) + 1)}\n"
     lines = [
         f"| {name} | {' | '.join(f'{getattr(counts, c):,}' for c in _COUNTERS)} |"
@@ -232,7 +240,7 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue]:
     numbers = {name: dg.MetadataValue.int(result.total(name)) for name in _COUNTERS}
     return {
         **numbers,
-        "unchanged": dg.MetadataValue.int(result.unchanged),
+        _needed_nothing(sync).replace(" ", "_"): dg.MetadataValue.int(result.unchanged),
         "held_back": dg.MetadataValue.int(result.held_back),
         "status": dg.MetadataValue.text(result.status),
         "requests": dg.MetadataValue.json(dict(result.requests)),

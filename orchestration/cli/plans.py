@@ -26,7 +26,8 @@ from vendor_http import LoyaltyError
 
 _VALUES_SHOWN = 6
 _NOT_SENT = {
-    "unchanged": "unchanged",
+    # Those too of whom the vendor need hold nothing: at a first load nobody is unchanged.
+    "unchanged": "with nothing to send",
     "not_known": "no members, left alone",
     "invalid": "invalid, never sent",
     "waiting": "waiting for an earlier job",

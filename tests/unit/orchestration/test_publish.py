@@ -82,6 +82,13 @@ def test_readers_find_the_audited_schemas_and_nothing_else(home: Home) -> None:
     assert schemas == {"marts", "activation", "sync"}
 
 
+def test_what_is_said_to_be_published_is_what_a_reader_counts(home: Home) -> None:
+    published = publish(home, DESCRIBED)
+    tables = ask(home, "select schema_name || '.' || table_name from duckdb_tables()")
+    assert set(published.rows) == {str(name) for (name,) in tables}
+    assert published.rows["sync.runs"] == 0
+
+
 def test_the_record_of_deliveries_is_there_before_anything_was_sent(home: Home) -> None:
     publish(home, DESCRIBED)
     for table in ("runs", "profiles", "rejections"):
@@ -97,8 +104,12 @@ def test_models_over_the_deliveries_are_of_this_sync_and_not_of_the_build(home: 
             "insert into marts.kpi_runs values ('old', 9)"
         )
     words = {("marts", "kpi_runs"): Described("One row per destination.", {})}
-    published = publish(home, words, DELIVERIES)
-    assert "sync.runs" not in published.rows
+    publish(home, words, DELIVERIES)
+    with duckdb.connect(str(home.audited), read_only=True) as audited:
+        copied = audited.execute(
+            "select table_name from duckdb_tables() where schema_name = 'sync'"
+        )
+        assert copied.fetchall() == []
     assert ask(home, "from marts.kpi_runs") == []
 
     counts = {name: OperationCounts() for name in OPERATIONS}
