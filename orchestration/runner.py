@@ -112,9 +112,15 @@ def _run(
 def close_orphans(instance: dg.DagsterInstance) -> int:
     """Runs of ours whose process was killed end here; the caller holds the lock, so none is alive.
 
-    Otherwise they would stay "started" in the UI for ever.
+    Otherwise they would stay "started" in the UI for ever, and those that were only written down
+    would count as the refresh of their day.
     """
-    alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    alive = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
     ours = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=alive))
