@@ -101,7 +101,7 @@ def _write(home: Home, target: Path, staging: Path, say: Say) -> int:
                 for program in programs():
                     stack.enter_context(exclusive_inbox(home, program, say))
                 say("waiting for the warehouse")
-                stack.enter_context(writer_slot(home))
+                stack.enter_context(writer_slot(home, say=say))
                 for name, path in [*_inbox_files(home, staging), *_files(home)]:
                     if path.suffix == ".duckdb":
                         say(f"reading {name}")

@@ -12,6 +12,7 @@ from orchestration.home import Home
 from orchestration.orphans import end_with_parent
 from orchestration.programs import clock
 from orchestration.settings import Settings, load_settings
+from orchestration.slot import WAITING
 from vendor_http import LoyaltyError
 
 NOW_TAG = "loyalty/now"
@@ -85,13 +86,16 @@ def problem_in_words(error: Exception) -> str:
 
 
 def throttled(log: Callable[[str], None], every_seconds: float = 1.0) -> Callable[[str], None]:
-    """A log that passes at most one message per interval; for progress, where the last counts."""
+    """A log that passes at most one message per interval; for progress, where the last counts.
+
+    Whom a step waits for is always passed: nothing follows it for long.
+    """
     last = datetime.min.replace(tzinfo=UTC)
 
     def say(message: str) -> None:
         nonlocal last
         now = datetime.now(UTC)
-        if (now - last).total_seconds() >= every_seconds:
+        if message.startswith(WAITING) or (now - last).total_seconds() >= every_seconds:
             last = now
             log(message)
 

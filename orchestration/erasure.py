@@ -89,7 +89,7 @@ def forget(
     home.prepare()
     ledger = Ledger(home.ledger)
     with _alone(home, ledger, say):
-        with writer_slot(home):
+        with writer_slot(home, say=say):
             _drop_drafts(home, say)
             person = identify(home, normalised(email), _note(home, Tombstones.read(home), email))
         vendors = clear_at_vendors(
@@ -107,7 +107,7 @@ def forget(
             name, note = tombstones.name(email), _note(home, tombstones, email)
             tombstones.add(name, person.emails, person.members, now)
             write_note(note, person)
-        with writer_slot(home):
+        with writer_slot(home, say=say):
             places = _erase(home, person, say)
             say("searching every database for what may be left")
             _search(home, person)

@@ -112,7 +112,7 @@ class _Run:
             program.source, self.home.warehouse, self.home.dlt, program=program.name
         )
         tables = self._source(None, reach).tables
-        with writer_slot(self.home) as warehouse:
+        with writer_slot(self.home, say=self.say) as warehouse:
             recover(pipeline, tables, folder, reach)
             history = read_history(warehouse, program.source, program.name)
         unfinished = find_unfinished(folder, reach)
@@ -144,7 +144,7 @@ class _Run:
                 leave_out(spool, tables, Tombstones.read(self.home).erased(program.name))
         erased_people = len(erased.left_out) if erased is not None else 0
         reading_seconds = time.monotonic() - reading
-        with writer_slot(self.home) as warehouse:
+        with writer_slot(self.home, say=self.say) as warehouse:
             loading = time.monotonic()
             changes = foresee(warehouse, program.source, tables, spool) if spool else {}
             rows = load(pipeline, tables, spool)

@@ -76,8 +76,8 @@ def load_inbox(
             "quick",
         )
         drained, spool = draining.drain(program.source, inbox, spool_folder, facts, erased)
-        if spool is not None or _is_pending(pipeline) or not _has_table(home, program):
-            with writer_slot(home):
+        if spool is not None or _is_pending(pipeline) or not _has_table(home, program, say):
+            with writer_slot(home, say=say):
                 loaded = load(pipeline, tables(program.source), spool)
         else:
             loaded = {}
@@ -146,9 +146,9 @@ def _is_pending(pipeline: dlt.Pipeline) -> bool:
     return bool(pending_rows(pipeline)) or bool(pipeline.list_extracted_load_packages())
 
 
-def _has_table(home: Home, program: Program) -> bool:
+def _has_table(home: Home, program: Program, say: Callable[[str], None]) -> bool:
     """Whether the table exists; looked at in the writer's slot, because others lock the file."""
-    with writer_slot(home) as warehouse:
+    with writer_slot(home, say=say) as warehouse:
         if not warehouse.exists():
             return False
         with duckdb.connect(str(warehouse), read_only=True) as db:

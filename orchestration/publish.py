@@ -9,9 +9,10 @@ The record grows after the build, so the models over it are computed again whene
 with the SQL that dbt made of them, which travels in the audited file beside what it belongs to.
 """
 
+import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ _KEPT = "delivery_models"
 # The oldest DuckDB whose files every client since 1.2 can open; 2.0's own format shuts out 1.x.
 STORAGE_VERSION = "v1.2.0"
 _WAIT_SECONDS = 300.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def publish(
     descriptions: Mapping[tuple[str, str], Described],
     delivery_models: Sequence[DeliveryModel] = (),
     dictionary: Sequence[Entry] = (),
+    *,
+    say: Callable[[str], None] = _log.info,
 ) -> Published:
     """Copy the audited schemas out of the warehouse and put them in front of readers.
 
@@ -85,11 +90,12 @@ def publish(
             shows them beside the columns.
         delivery_models: to be computed again after each sync, each after those it reads.
         dictionary: what is written to the vendors, in words; published beside it.
+        say: told whom it waits for.
 
     Raises:
         LoyaltyError: there is nothing to publish.
     """
-    with writer_slot(home) as warehouse:
+    with writer_slot(home, say=say) as warehouse:
         if not warehouse.exists():
             raise LoyaltyError("There is no warehouse to publish yet; run `loyalty build` first")
         with _replacing(home.audited) as new:

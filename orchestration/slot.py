@@ -6,6 +6,7 @@ DuckDB's own lock instead: that is probed with bounded retries and then reported
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ from pathlib import Path
 import duckdb
 import psutil
 from filelock import FileLock, Timeout
-from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from orchestration.home import Home
 from vendor_http import LoyaltyError
@@ -22,6 +30,9 @@ from vendor_http import LoyaltyError
 SLOT_WAIT_SECONDS = 30 * 60  # the longest build or load that a run waits for
 _QUIET_WAIT_SECONDS = 1.0  # two steps that meet for a moment are not worth a word
 FOREIGN_WAIT_SECONDS = 60  # somebody looking into the build file; then the run says who
+
+# How a line begins that tells whom a step waits for; whoever shows progress shows it at once.
+WAITING = "waiting for "
 
 _HOLDER = re.compile(r"lock is held in (\S+) \(PID (\d+)\)")
 
@@ -38,15 +49,19 @@ def writer_slot(
     *,
     wait_seconds: float = SLOT_WAIT_SECONDS,
     foreign_wait_seconds: float = FOREIGN_WAIT_SECONDS,
+    say: Callable[[str], None] = _log.info,
 ) -> Iterator[Path]:
     """Hold the right to open the warehouse; yields its path.
+
+    Args:
+        say: told whom it waits for, and how long at most.
 
     Raises:
         SlotTakenError: another part of this product, or a foreign process (named), kept it.
     """
     home.prepare()
-    with exclusive(home, "warehouse", "the warehouse", wait_seconds):
-        _wait_for_foreigners(home.warehouse, foreign_wait_seconds)
+    with exclusive(home, "warehouse", "the warehouse", wait_seconds, say):
+        _wait_for_foreigners(home.warehouse, foreign_wait_seconds, say)
         yield home.warehouse
 
 
@@ -61,14 +76,14 @@ def exclusive(
     """Let one process at a time do `name`; the lock falls with the process that held it.
 
     Args:
-        say: told when there is somebody to wait for.
+        say: told whom it waits for, and how long at most.
     """
     lock = FileLock(home.lock(name))
     try:
         try:
             lock.acquire(timeout=min(_QUIET_WAIT_SECONDS, wait_seconds))
         except Timeout:
-            say(f"waiting for {what}, which another run is using")
+            say(_whom(home.lock(name), what, wait_seconds))
             lock.acquire(timeout=max(0.0, wait_seconds - _QUIET_WAIT_SECONDS))
     except Timeout:
         raise SlotTakenError(
@@ -81,18 +96,29 @@ def exclusive(
         lock.release()
 
 
-def _wait_for_foreigners(warehouse: Path, seconds: float) -> None:
+def _wait_for_foreigners(warehouse: Path, seconds: float, say: Callable[[str], None]) -> None:
     if not warehouse.exists():
         return
+    is_told = False
+
+    def tell(state: RetryCallState) -> None:
+        nonlocal is_told
+        if is_told or (state.seconds_since_start or 0) < min(_QUIET_WAIT_SECONDS, seconds / 2):
+            return
+        is_told = True
+        holder = _foreigner(warehouse, state.outcome and state.outcome.exception())
+        say(f"{WAITING}{warehouse.name}, which {holder} has open, for {_at_most(seconds)}")
+
     tries = Retrying(
         retry=retry_if_exception(_is_lock_conflict),
         stop=stop_after_delay(seconds),
         wait=wait_exponential(multiplier=0.1, max=5),
+        before_sleep=tell,
     )
     try:
         tries(_open_and_close, warehouse)
     except RetryError as error:
-        holder = _holder(warehouse, str(error.last_attempt.exception()))
+        holder = _foreigner(warehouse, error.last_attempt.exception())
         raise SlotTakenError(
             f"{warehouse} is open in {holder}. Close it there and run again; people "
             f"read {warehouse.parent / 'published' / 'loyalty.duckdb'} instead"
@@ -107,25 +133,48 @@ def _is_lock_conflict(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
 
 
-def _holder(file: Path, complaint: str) -> str:
-    """The process that has `file` open, as a person would look for it.
+def _whom(lock: Path, what: str, seconds: float) -> str:
+    """Whom a step waits for; of the steps of one run, which take turns, none is worth a name."""
+    holder = _other_process(lock)
+    if holder is not None and holder.info["ppid"] == os.getppid():
+        return f"{what} is in use by another step of this run"
+    name = _in_words(holder) if holder else "another run"
+    return f"{WAITING}{what}, which {name} is using, for {_at_most(seconds)}"
 
-    Args:
-        complaint: what DuckDB said; it knows also processes into which this user may not look.
-    """
-    if told := _HOLDER.search(complaint):
+
+def _at_most(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:.0f} minutes at most" if minutes > 1 else f"{seconds:.0f} s at most"
+
+
+def _foreigner(warehouse: Path, error: BaseException | None) -> str:
+    """Who has the warehouse open; DuckDB's `error` names also whom this user may not look into."""
+    if told := _HOLDER.search(str(error)):
         program, pid = told.groups()
         try:
             user = f", user {psutil.Process(int(pid)).username()}"
         except psutil.Error:
             user = ""
         return f"process {pid} ({Path(program).name}{user})"
+    holder = _other_process(warehouse)
+    return _in_words(holder) if holder else "a process that this user cannot see"
+
+
+def _in_words(process: psutil.Process) -> str:
+    """A process as a person would look for it."""
+    info = process.info
+    return f"process {info['pid']} ({info['name']}, user {info['username']})"
+
+
+def _other_process(file: Path) -> psutil.Process | None:
+    """Another process that has `file` open, its `info` filled; None = none that is to be seen."""
     file = file.resolve()
-    for process in psutil.process_iter(["pid", "name", "username"]):
+    for process in psutil.process_iter(["pid", "name", "username", "ppid"]):
         try:
-            if any(Path(opened.path) == file for opened in process.open_files()):
-                info = process.info
-                return f"process {info['pid']} ({info['name']}, user {info['username']})"
+            if process.pid != os.getpid() and any(
+                Path(opened.path) == file for opened in process.open_files()
+            ):
+                return process
         except psutil.Error:
             continue  # gone, or not ours to look into
-    return "a process that this user cannot see"
+    return None

@@ -99,7 +99,7 @@ def build_assets(project: DbtProject, manifest: Mapping[str, Any]) -> dg.AssetsD
         is_apart = config.scope == EVENTS
         # What came after the run began is not of the future for a build that is about the present.
         now = clock(step.settings)() if is_apart else step.now
-        with explained(), writer_slot(step.home):
+        with explained(), writer_slot(step.home, say=context.log.info):
             if is_apart and (reason := why_events_wait(step.home)):
                 context.log.warning(reason)
                 return

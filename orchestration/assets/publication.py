@@ -1,6 +1,6 @@
 """The published file as an asset: after all models and their blocking tests, before any push."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -67,13 +67,13 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         step = loyalty.step(context)
         with explained():
-            lost = in_words(losses(step.home, step.settings.rows_lost))
+            lost = in_words(losses(step.home, step.settings.rows_lost, context.log.info))
             yield dg.AssetCheckResult(
                 passed=lost is None, asset_key=KEY, check_name=ROWS_KEPT, description=lost
             )
             if lost:
                 raise LoyaltyError(lost)
-            published = _publish(config, step)
+            published = _publish(config, step, context.log.info)
         if published is None:
             context.log.warning(
                 "another build has begun since; its publication takes these events along"
@@ -106,12 +106,16 @@ def publication_asset(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     return published_loyalty
 
 
-def _publish(config: PublicationConfig, step: Step) -> Published | None:
+def _publish(config: PublicationConfig, step: Step, say: Callable[[str], None]) -> Published | None:
     if config.scope == EVENTS:
         tables = tables_of_events(read_manifest(step.home))
         return publish_tables(step.home, step.run_id, tables, descriptions(step.home))
     return publish(
-        step.home, descriptions(step.home), delivery_models(step.home), dictionary(step.home)
+        step.home,
+        descriptions(step.home),
+        delivery_models(step.home),
+        dictionary(step.home),
+        say=say,
     )
 
 

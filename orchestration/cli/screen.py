@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from orchestration.slot import WAITING
+
 STEP_TITLES = {
     "extract_smile": "Extract Smile.io",
     "extract_yotpo": "Extract Yotpo",
@@ -73,7 +75,12 @@ class RunScreen:
         self._progress.stop()
 
     def report(self, step: str, state: str, text: str) -> None:
-        """Take one report of `orchestration.runner`."""
+        """Take one report of `orchestration.runner`.
+
+        Why a step failed is said once, by the error that ends the command.
+        """
+        if state == "failed":
+            text = "failed"
         if text:
             self._last_text[step] = text
         if self._console.is_terminal:
@@ -100,7 +107,7 @@ class RunScreen:
             self._started[step] = time.monotonic()
             self._console.print(f"  {title} …", highlight=False)
             self._printed[step] = time.monotonic()
-        elif state == "progress" and self._is_due(step):
+        elif state == "progress" and (text.startswith(WAITING) or self._is_due(step)):
             self._console.print(f"  {title:<18} {escape(text)}", highlight=False, soft_wrap=True)
         elif state in _MARKS:
             seconds = time.monotonic() - self._started.get(step, time.monotonic())

@@ -4,12 +4,16 @@ The extraction refuses a list that came back too short; this sees what is lost l
 drops members, a model that filters too much, a raw table that somebody deleted.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import duckdb
 
 from orchestration.home import Home
 from orchestration.slot import writer_slot
+
+_log = logging.getLogger(__name__)
 
 # What is counted of each table. The deleted stay in dim_members, so members are counted who are
 # none; rows of the others stay for ever.
@@ -44,15 +48,16 @@ class Loss:
         )
 
 
-def losses(home: Home, tolerated: float) -> list[Loss]:
+def losses(home: Home, tolerated: float, say: Callable[[str], None] = _log.info) -> list[Loss]:
     """Tables that lost more than a share of a programme's rows; none before the first publication.
 
     Args:
         tolerated: LOYALTY_ROWS_LOST; 1 = whatever is lost.
+        say: told whom it waits for.
     """
     if not home.audited.exists():
         return []
-    with writer_slot(home) as warehouse:
+    with writer_slot(home, say=say) as warehouse:
         if not warehouse.exists():
             return []
         with duckdb.connect() as connection:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from orchestration.home import Home
-from orchestration.slot import SlotTakenError, writer_slot
+from orchestration.slot import WAITING, SlotTakenError, writer_slot
 
 HOLD = """
 import duckdb, sys
@@ -79,6 +79,54 @@ def test_the_run_goes_on_when_the_foreigner_closes(home: Home) -> None:
     threading.Timer(0.5, release, [process]).start()
     with writer_slot(home, foreign_wait_seconds=30) as warehouse:
         duckdb.connect(str(warehouse)).close()
+
+
+def test_whoever_waits_says_at_once_for_whom_and_how_long(home: Home) -> None:
+    said: list[str] = []
+    process = foreigner(home)
+
+    def hear(line: str) -> None:
+        said.append(line)
+        release(process)
+
+    with writer_slot(home, foreign_wait_seconds=400, say=hear):
+        pass
+    (line,) = said
+    assert line.startswith(WAITING)
+    assert f"process {process.pid} (python" in line
+    assert line.endswith("has open, for 7 minutes at most")
+
+
+OWN = """
+import sys
+from pathlib import Path
+from orchestration.home import Home
+from orchestration.slot import writer_slot
+with writer_slot(Home(Path(sys.argv[1]))):
+    print("open", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_another_run_is_named_too(home: Home) -> None:
+    said: list[str] = []
+    shell = f"{sys.executable} -c '{OWN}' {home.root}; true"  # no child of this process
+    process = subprocess.Popen(
+        ["sh", "-c", shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    holder = psutil.Process(process.pid).children()[0].pid
+
+    def hear(line: str) -> None:
+        said.append(line)
+        release(process)
+
+    with writer_slot(home, say=hear):
+        pass
+    (line,) = said
+    assert line.startswith(f"{WAITING}the warehouse, which process {holder} (")
+    assert line.endswith("is using, for 30 minutes at most")
 
 
 def test_two_of_ours_take_turns(home: Home) -> None:
