@@ -271,7 +271,7 @@ def _hint(
     if sources:
         return "is known to the programme, but not in the audited tables yet: `loyalty run`"
     if not home.audited.exists():
-        return "nothing is published yet: `loyalty run`"
+        return "is not known here, for nothing is published yet: `loyalty run`"
     if sources is None:
         return "is not in the audited tables; the warehouse is being written, so ask again later"
     return (

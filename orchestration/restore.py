@@ -68,6 +68,7 @@ def restore(
         LoyaltyError: the archive is damaged, this home is in use or holds something.
     """
     was_interrupted = home.restoring.exists()
+    holds_nothing = not was_interrupted and not _content(home)
     if keep_ledger and not home.ledger.exists():
         raise LoyaltyError("There is no ledger here to keep; leave out --keep-ledger")
     if not force and not was_interrupted and (found := _content(home)):
@@ -95,6 +96,9 @@ def restore(
                 home.let_readers_in(published_mode)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+    if aside is not None and holds_nothing:  # folders that every command makes
+        shutil.rmtree(aside)
+        aside = None
     return Restored(contents, aside, newer, keep_ledger)
 
 

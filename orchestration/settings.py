@@ -499,6 +499,15 @@ class Settings(BaseSettings):
         """Whether `loyalty connect` has signed in at `vendor` from this home."""
         return connection_file(self.home, vendor).exists()
 
+    def nothing_to_read(self) -> str | None:
+        """What to set when no programme has a key, in words; None when one has."""
+        if any(self.has_key(source) for source in SOURCES):
+            return None
+        return (
+            "No programme to read: set SMILE_API_KEY, or YOTPO_GUID and YOTPO_API_KEY, in the "
+            f"environment or in {_file()}. `loyalty demo` shows everything with simulated vendors"
+        )
+
     def left_out(self) -> list[str]:
         """One line per vendor that takes no part, naming the setting that would change it."""
         return [

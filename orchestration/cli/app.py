@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from orchestration.cli.base import app, errors
+from orchestration.cli.base import app, errors, widen
 from orchestration.home import Home
 from orchestration.settings import load_settings
 from vendor_http import LoyaltyError
@@ -38,6 +38,7 @@ def options(
     ] = False,
 ) -> None:
     """Options before the command."""
+    widen()
     if sandbox:
         from orchestration.cli import vendors
 

@@ -1,5 +1,6 @@
 """What every command shares: the application, its consoles, and how a run is started."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -23,11 +24,19 @@ app = typer.Typer(
 )
 console = Console()
 errors = Console(stderr=True)
+# In a file or a pipe there is no edge to cut a table at; rich would take 80 columns.
+_WIDE = 200
 
 Only = Annotated[
     list[str] | None,
     typer.Argument(help="which of them; all when none is named", show_default=False),
 ]
+
+
+def widen() -> None:
+    """Give tables the room they need where no terminal shows them; COLUMNS wins."""
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDE
 
 
 def open_home() -> tuple[Settings, Home]:

@@ -13,12 +13,14 @@ from functools import partial
 
 import orjson
 from rich.console import Console
+from rich.rule import Rule
 
 from orchestration.cli import refresh_commands, vendors
 from orchestration.home import Home
 from orchestration.settings import DESTINATIONS
 from vendor_http import LoyaltyError
 
+_LINE_COLUMNS = 80
 _COMMAND = ".venv/bin/loyalty"
 
 
@@ -99,5 +101,6 @@ def _written(sandbox: vendors.Sandbox) -> int:
 
 
 def _chapter(console: Console, title: str, command: str) -> None:
-    console.rule(f"[bold]{title}[/]", align="left", style="dim")
+    line = Rule(f"[bold]{title}[/]", align="left", style="dim")
+    console.print(line, width=min(console.width, _LINE_COLUMNS))
     console.print(f"[dim]$ {command}[/]", highlight=False)

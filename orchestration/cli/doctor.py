@@ -69,6 +69,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _home(Home(settings.home), settings.least_disk_gib)
     yield _clock(settings)
     yield _alerts(settings)
+    if nothing := settings.nothing_to_read():
+        yield Finding("programmes", False, nothing)
     for program in programs():
         yield from _vendor(program.source, partial(source_client, program, settings))
     for name in DESTINATIONS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli.base import Only, app, known, start_run
-from orchestration.settings import load_settings, missing
+from orchestration.settings import DESTINATIONS, SOURCES, load_settings, missing
 from vendor_http import LoyaltyError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def run(
     brief: Annotated[bool, typer.Option("--brief", help="end with what was sent, no more")] = False,
 ) -> None:
     """Extract, build, publish and sync, as one Dagster run that the UI shows too."""
+    _require_programmes()
     how = _extraction(full=full, quick=quick, allow_shrink=allow_shrink)
     agreed = {"approve": True} if approve else {}
     start_run(
@@ -48,7 +49,8 @@ def extract(
     allow_shrink: AllowShrink = False,
 ) -> None:
     """Read the programmes (smile, yotpo) into the warehouse."""
-    wanted = known(sources, ("smile", "yotpo"))
+    wanted = known(sources, SOURCES)
+    _require_programmes(sources)
 
     def selection() -> "Sequence[AssetKey]":
         from orchestration.assets import extraction, inbox
@@ -99,11 +101,8 @@ def sync(
 
         destinations = destinations or list(load(plan))
         agreed["plan_file"] = str(plan.absolute())
-    wanted = known(destinations, ("klaviyo", "rule"))
-    if destinations:  # named, so nobody expects them to be left out
-        settings = load_settings()
-        if absent := [missing(name) for name in wanted if not settings.has_key(name)]:
-            raise LoyaltyError("; ".join(absent))
+    wanted = known(destinations, DESTINATIONS)
+    _require_keys(destinations)
 
     def selection() -> "Sequence[AssetKey]":
         from orchestration.assets.syncs import keys
@@ -111,6 +110,24 @@ def sync(
         return keys(wanted)
 
     start_run(selection, delivery=agreed, show="deliveries")
+
+
+def _require_programmes(named: list[str] | None = None) -> None:
+    """Refuse to read where there is nothing to read; without a source a destination gets nothing.
+
+    Raises:
+        LoyaltyError: no programme has a key, or one that was named has none.
+    """
+    if nothing := load_settings().nothing_to_read():
+        raise LoyaltyError(nothing)
+    _require_keys(named)
+
+
+def _require_keys(named: list[str] | None) -> None:
+    """Refuse vendors that were named, so nobody expects them to be left out, and have no key."""
+    settings = load_settings()
+    if absent := [missing(name) for name in named or () if not settings.has_key(name)]:
+        raise LoyaltyError("; ".join(absent))
 
 
 def _extraction(*, full: bool, quick: bool, allow_shrink: bool) -> dict[str, object]:

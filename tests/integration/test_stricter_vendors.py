@@ -84,7 +84,7 @@ def take(shop: Shop, shown: str, **notes: Any) -> Snapshot:
     return found
 
 
-# --- one story: a first run, the same again, one change, sixty days later, sources left out
+# --- one story: a first run, the same again, one change, sixty days later, a source left out
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +144,10 @@ def later(story: Installation, changed: Snapshot) -> Snapshot:
 
 
 @pytest.fixture(scope="module")
-def without_sources(story: Installation, later: Snapshot) -> Snapshot:
-    """Only the destinations have keys."""
+def without_smile(story: Installation, later: Snapshot) -> Snapshot:
+    """One programme has no key any more."""
     moment = (NOW + timedelta(days=60)).isoformat()
-    left = {name: None for name in story.settings if name.startswith(("SMILE_", "YOTPO_"))}
+    left = {name: None for name in story.settings if name.startswith("SMILE_")}
     return take(story.shop, story.must("run", LOYALTY_NOW=moment, **left))
 
 
@@ -272,16 +272,26 @@ def test_the_calendar_clears_expired_coupons_at_both_destinations(
     assert later.violations == []
 
 
-def test_without_sources_nobody_is_cleared_and_it_says_what_is_left_out(
-    later: Snapshot, without_sources: Snapshot
+def test_without_a_source_nobody_is_cleared_and_it_says_what_is_left_out(
+    later: Snapshot, without_smile: Snapshot
 ) -> None:
-    assert without_sources.writes == []
-    assert without_sources.klaviyo == later.klaviyo
-    assert "smile is left out: SMILE_API_KEY not set" in without_sources.shown
-    assert "yotpo is left out: YOTPO_GUID and YOTPO_API_KEY not set" in without_sources.shown
+    assert without_smile.writes == []
+    assert without_smile.klaviyo == later.klaviyo
+    assert "smile is left out: SMILE_API_KEY not set" in without_smile.shown
 
 
-def test_doctor_is_content_with_strangers(story: Installation, without_sources: Snapshot) -> None:
+def test_destinations_alone_are_refused_and_nobody_is_cleared(
+    story: Installation, without_smile: Snapshot
+) -> None:
+    left = {name: None for name in story.settings if name.startswith(("SMILE_", "YOTPO_"))}
+    code, shown = story.loyalty("run", **left)
+    assert code == 1
+    for name in ("SMILE_API_KEY", "YOTPO_GUID", "YOTPO_API_KEY"):
+        assert name in shown
+    assert take(story.shop, shown).writes == []
+
+
+def test_doctor_is_content_with_strangers(story: Installation, without_smile: Snapshot) -> None:
     shown = story.must("doctor")
     assert "✗" not in shown
     assert take(story.shop, shown).violations == []

@@ -123,6 +123,19 @@ def put_back(archive: Path, home: Home, **how: bool) -> Path | None:
     return restore(archive, home, quiet, published_mode=MODE, **how).replaced
 
 
+def test_folders_that_every_command_makes_are_nothing_that_was_here_before(
+    home: Home, tmp_path: Path
+) -> None:
+    done = back_up(home, tmp_path / "backups", quiet)
+    other = Home(tmp_path / "other")
+    other.prepare()
+    other.dagster.mkdir(exist_ok=True)
+    (other.dagster / "dagster.yaml").write_text("{}")
+    assert put_back(done.path, other) is None
+    assert not list(other.root.glob("replaced-*"))
+    assert names(other) == {"old"}
+
+
 def test_what_was_backed_up_comes_back_on_another_machine(home: Home, tmp_path: Path) -> None:
     done = back_up(home, tmp_path / "backups", quiet)
     assert NAME.fullmatch(done.path.name)

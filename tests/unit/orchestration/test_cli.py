@@ -14,9 +14,12 @@ import pytest
 from rich.console import Console
 
 from orchestration import activate
+from orchestration.cli import base
 from orchestration.cli.plans import mask, show_plans
+from orchestration.cli.screen import RunScreen
 from orchestration.home import Home
 from orchestration.settings import load_settings
+from orchestration.slot import WAITING
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.reverse_etl_models import manifest, member, publish
@@ -106,9 +109,29 @@ def test_the_ui_says_at_once_that_its_port_is_taken(tmp_path: Path) -> None:
     assert "--port" in error
 
 
+@pytest.mark.parametrize("command", ["run", "extract", "doctor"])
+def test_without_a_programme_the_variables_to_set_are_named(command: str) -> None:
+    done = loyalty(command, RULE_API_KEY="", LOYALTY_ENV_FILE="mine.env")
+    shown = assert_one_line_error(done) + done.stdout
+    for variable in ("SMILE_API_KEY", "YOTPO_GUID", "YOTPO_API_KEY", "mine.env"):
+        assert variable in shown
+
+
+def test_a_programme_that_was_named_and_has_no_key_is_refused() -> None:
+    error = assert_one_line_error(loyalty("extract", "yotpo", SMILE_API_KEY="key"))
+    assert "YOTPO_GUID and YOTPO_API_KEY not set" in error
+    assert "SMILE" not in error
+
+
+def test_who_is_asked_about_in_an_empty_home_is_answered_with_a_sentence() -> None:
+    error = assert_one_line_error(loyalty("why", "ava@shop.test"))
+    assert "ava@shop.test is not known here, for nothing is published yet" in error
+
+
 def test_doctor_without_any_key_judges_the_machine_and_leaves_the_vendors_out() -> None:
     done = loyalty("doctor")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1
+    assert done.stdout.count("✗") == 1, done.stdout
     for variable in KEYS:
         assert f"{variable} not set" in done.stdout
 
@@ -182,3 +205,29 @@ def test_the_published_record_of_deliveries_is_described_to_the_last_column(
             "where schema_name = 'sync' and comment is null"
         ).fetchall()
     assert silent == []
+
+
+def test_what_a_step_waits_for_is_shown_at_once_and_why_it_failed_is_left_to_the_error() -> None:
+    shown = io.StringIO()
+    screen = RunScreen(Console(file=shown, width=200))
+    screen.report("build_models", "started", "")
+    screen.report("build_models", "progress", "3 of 400 models and tests")
+    screen.report("build_models", "progress", f"{WAITING}warehouse.duckdb")
+    screen.report("build_models", "failed", "it is open in process 7")
+    assert "3 of 400" not in shown.getvalue()
+    assert f"{WAITING}warehouse.duckdb" in shown.getvalue()
+    assert "process 7" not in shown.getvalue()
+    assert "failed" in shown.getvalue()
+
+
+def test_a_table_is_whole_where_no_terminal_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    piped = Console(file=io.StringIO())
+    monkeypatch.setattr(base, "console", piped)
+    base.widen()
+    assert piped.width == 200
+    monkeypatch.setenv("COLUMNS", "90")
+    chosen = Console(file=io.StringIO())
+    monkeypatch.setattr(base, "console", chosen)
+    base.widen()
+    assert chosen.width == 90
