@@ -106,7 +106,7 @@ def _wait_for_foreigners(warehouse: Path, seconds: float, say: Callable[[str], N
         if is_told or (state.seconds_since_start or 0) < min(_QUIET_WAIT_SECONDS, seconds / 2):
             return
         is_told = True
-        holder = _foreigner(warehouse, state.outcome and state.outcome.exception())
+        holder = _foreigner(warehouse, state.outcome.exception() if state.outcome else None)
         say(f"{WAITING}{warehouse.name}, which {holder} has open, for {_at_most(seconds)}")
 
     tries = Retrying(
