@@ -12,7 +12,7 @@ from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
 from reverse_etl.destinations.klaviyo_event_read import KlaviyoEventReader
 from reverse_etl.events.contract import OBJECT
-from reverse_etl.events.read_back import SAMPLE, EventReadBack, read_back_events
+from reverse_etl.events.read_back import SAMPLE, VISIBLE_AFTER, EventReadBack, read_back_events
 from reverse_etl.ledger import Ledger, Scope
 from reverse_etl.ledger_read_back import ReadBack, record_read_back
 
@@ -53,19 +53,24 @@ def reconcile_events(
 def in_words(found: EventReadBack) -> str:
     """A read-back in one line, with some ids of what is missing."""
     if not found.known:
-        return (
-            f"{DESTINATION}: no events to look for; none was told long enough ago to be visible "
-            "there"
-        )
+        return f"{DESTINATION}: no events to look for{_fresh(found)}"
     seen = found.checked - len(found.missing)
     text = (
         f"{DESTINATION}: {found.checked:,} of {found.known:,} told events looked for, {seen:,} "
         f"found, {len(found.missing):,} missing"
     )
-    if not found.missing:
-        return text
-    more = ", …" if len(found.missing) > _IDS_SHOWN else ""
-    return f"{text} (event_id {', '.join(found.missing[:_IDS_SHOWN])}{more})"
+    if found.missing:
+        more = ", …" if len(found.missing) > _IDS_SHOWN else ""
+        text += f" (event_id {', '.join(found.missing[:_IDS_SHOWN])}{more})"
+    return text + _fresh(found)
+
+
+def _fresh(found: EventReadBack) -> str:
+    """Those told too lately; with the others they are what `loyalty plan` calls told already."""
+    if not found.fresh:
+        return ""
+    minutes = VISIBLE_AFTER.total_seconds() / 60
+    return f"; {found.fresh:,} of the last {minutes:.0f} minutes may not be visible yet"
 
 
 def too_many_missing(found: EventReadBack, least: float) -> str | None:

@@ -36,11 +36,13 @@ class EventReadBack:
         known: accepted events that are old enough to be visible.
         checked: of these, looked for.
         missing: ids of those that the vendor does not show.
+        fresh: accepted events beside the known, too young to be sure that they are visible.
     """
 
     known: int
     checked: int
     missing: tuple[str, ...]
+    fresh: int = 0
 
     @property
     def share(self) -> float:
@@ -68,11 +70,11 @@ def read_back_events(
         ConfigurationError: the key or a scope is missing.
         VendorUnavailableError: passing trouble outlived the tries.
     """
-    known, chosen = _choose(ledger, reader.name, now, sample, visible_after)
+    known, fresh, chosen = _choose(ledger, reader.name, now, sample, visible_after)
     missing: list[str] = []
     for email, shown in reader.read(sorted(chosen)):
         missing += [event_id for event_id in chosen[email] if event_id not in shown]
-    return EventReadBack(known, sum(map(len, chosen.values())), tuple(sorted(missing)))
+    return EventReadBack(known, sum(map(len, chosen.values())), tuple(sorted(missing)), fresh)
 
 
 def _choose(
@@ -81,17 +83,23 @@ def _choose(
     now: datetime,
     sample: int | None,
     visible_after: timedelta,
-) -> tuple[int, Mapping[str, list[str]]]:
-    """How many events could be looked for; e-mail -> ids of those to look for now."""
-    accepted = "from events where destination = ? and state = 'accepted' and accepted_at <= ?"
-    scoped = [destination, utc(now - visible_after)]
+) -> tuple[int, int, Mapping[str, list[str]]]:
+    """Events that could be looked for, younger ones, and e-mail -> ids of those to look for now."""
+    accepted = "from events where destination = ? and state = 'accepted'"
+    visible = utc(now - visible_after)
     with ledger.open() as db:
-        found = db.execute(f"select count(*) {accepted}", scoped).fetchone()
+        told, known = db.execute(
+            f"select count(*), count(*) filter (accepted_at <= ?) {accepted}",
+            [visible, destination],
+        ).fetchall()[0]
         rows = db.execute(
-            f"select email, event_id {accepted} order by md5(event_id || ?), event_id limit ?",
-            [*scoped, f"{now:%Y-%m-%d}", sample],
+            f"""
+            select email, event_id {accepted} and accepted_at <= ?
+            order by md5(event_id || ?), event_id limit ?
+            """,
+            [destination, visible, f"{now:%Y-%m-%d}", sample],
         ).fetchall()
     chosen: dict[str, list[str]] = {}
     for email, event_id in rows:
         chosen.setdefault(email, []).append(event_id)
-    return (int(found[0]) if found else 0), chosen
+    return known, told - known, chosen

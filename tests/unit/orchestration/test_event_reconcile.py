@@ -81,8 +81,20 @@ def test_nothing_is_looked_for_where_nobody_wants_it_or_nothing_can_be_visible(
     monkeypatch.setenv("LOYALTY_NOW", now().isoformat())
     done = command()
     assert done.exit_code == 0, done.output
-    assert "klaviyo: no events to look for" in done.output
+    words = "klaviyo: no events to look for; 4 of the last 15 minutes may not be"
+    assert words in done.output
     assert recorded(home) == []
+
+
+def test_old_and_fresh_events_together_are_all_that_were_told(home: Home) -> None:
+    later = now() + timedelta(hours=1)
+    publish(home.audited, "klaviyo", [klaviyo_event("new", "somebody@kept.se")])
+    told = run_events(event_sync("klaviyo"), load_settings(), home, later, "run2", lambda _: None)
+    assert told is not None
+    assert told.total("accepted") == 1
+    done = command()
+    assert "4 of 4 told events looked for" in done.output
+    assert "; 1 of the last 15 minutes may not be visible yet" in done.output
 
 
 def test_the_check_in_the_ui_is_red_while_more_is_missing_than_tolerated(
