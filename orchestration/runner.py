@@ -27,6 +27,8 @@ _POLL_SECONDS = 0.3
 INVOCATION_TAG = "loyalty/invocation"
 # Dagster's own error message, one name per asset, about a step whose predecessor failed.
 _NOT_EXECUTED = "Dependencies for step "
+# What Dagster raises for a step whose process is gone; without a message of its own.
+_CRASH = "ChildProcessCrashException"
 
 Report = Callable[[str, str, str], None]
 """Called with (step, state, text); state is started, progress, succeeded, failed or skipped."""
@@ -206,4 +208,9 @@ def explain_failure(event: dg.DagsterEvent) -> str:
         error = error.cause
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
         return "interrupted before it ended; run it again, what was done stays done"
+    if error is not None and error.cls_name == _CRASH:
+        return (
+            "its process ended without a word: killed, out of memory, or crashed (see the end of "
+            "the run's log); run it again, what was done stays done"
+        )
     return error.message.strip() if error else "failed without a message; see the run's log"
