@@ -63,3 +63,27 @@ def test_the_unit_waits_longer_for_the_end_than_the_product_does() -> None:
 
     service = sections(ROOT / "deploy/systemd/loyalty.service")["Service"]
     assert int(service["TimeoutStopSec"]) > STOP_SECONDS
+
+
+def test_commands_by_hand_have_the_services_user_state_and_settings(tmp_path: Path) -> None:
+    stub = tmp_path / "sudo"
+    stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stub.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", ROOT / "deploy/loyalty", "why", "ava lind"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    service = sections(ROOT / "deploy/systemd/loyalty.service")["Service"]
+    home = service["Environment"].split()[0]
+    settings = f"LOYALTY_ENV_FILE={service['EnvironmentFile']}"
+    assert done.stdout.splitlines() == [
+        *("-u", service["User"], "env", home, settings, INSTALLED, "why", "ava lind")
+    ]
+    page = (ROOT / "docs/production.md").read_text()
+    assert set(re.findall(r"/\S+\.env\b", page)) <= {
+        service["EnvironmentFile"],
+        "/opt/loyalty/.env",  # the example's name begins so
+    }
