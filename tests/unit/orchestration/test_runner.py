@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
-from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster._utils.error import SerializableErrorInfo
 
 from orchestration.runner import INVOCATION_TAG, close_orphans, explain_failure
 
@@ -39,8 +39,8 @@ def test_a_killed_run_of_ours_is_closed_and_one_of_the_ui_is_left_alone(
 
 
 def test_a_step_whose_process_was_killed_is_said_to_be_in_words() -> None:
-    crash = ChildProcessCrashException(pid=1, exit_code=-9)
-    error = serializable_error_info_from_exc_info((type(crash), crash, None))
+    name = ChildProcessCrashException.__name__
+    error = SerializableErrorInfo(f"dagster.{name}\n", stack=[], cls_name=name)
     event = dg.DagsterEvent(
         "STEP_FAILURE", "doomed", step_key="a", event_specific_data=StepFailureData(error, None)
     )
