@@ -105,20 +105,22 @@ def retention() -> None:
 
 
 def next_steps(*, keep_ledger: bool) -> list[str]:
-    """What to do after a restore, in order."""
-    steps = ["next: `loyalty doctor`; then `loyalty extract && loyalty build && loyalty publish`"]
+    """What to do after a restore, in order: the commands of docs/runbooks/task-restore.md."""
+    steps = ["next, in this order; nothing is sent by these:"]
+    steps += [f"  loyalty {each}" for each in ("doctor", "extract", "build", "publish", "plan")]
     if keep_ledger:
-        steps.append("then `loyalty plan` and `loyalty sync`: the ledger is as it was")
-        return steps
-    steps += [
-        "then: the vendors hold what was sent after this backup, and its ledger does not know. "
-        "A sync alone would take the ledger's word for it",
-        "      `loyalty reconcile --all --repair` reads everybody back and writes again what "
-        "differs; after it a sync is as exact as ever",
-        "      events of the days between are told again under the same ids, which Klaviyo "
-        "drops; keep RULE_EVENTS off until a first sync has passed them",
+        return [*steps, "then, with the ledger as it was here:", "  loyalty sync"]
+    return [
+        *steps,
+        "then: the vendors hold what was sent after this backup, and its ledger does not know. A "
+        "sync alone leaves alone what the tables say as before it; reading everybody back finds "
+        "the rest:",
+        "  RULE_EVENTS=off loyalty sync --approve",
+        "  loyalty reconcile --all --repair",
+        "  loyalty reconcile --all",
+        "(RULE_EVENTS=off, for Rule would start automations again for events of the days between; "
+        "Klaviyo drops what comes again under its id)",
     ]
-    return steps
 
 
 def _erase_again(done: "Restored") -> None:

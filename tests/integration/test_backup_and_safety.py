@@ -8,14 +8,14 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.cli.backup_commands import next_steps
 from orchestration.home import Home
 from sandbox.credentials import environment
-from tests.integration.conftest import Shop
+from tests.integration.conftest import ROOT, Shop
 
 pytestmark = pytest.mark.timeout(1800)
 RAW = re.compile(r"payload|(^|_)raw(_|$)|body|password|secret|token")
-# Each goes on where the one before it stopped.
-MOST_SYNCS = 10
+RUNBOOK = ROOT / "docs" / "runbooks" / "task-restore.md"
 # Words of a payload in the record of deliveries: a hash of it, and how many values it had.
 NOT_RAW = {"payload_hash"}
 
@@ -101,20 +101,37 @@ def test_who_was_erased_after_the_backup_is_in_no_file_of_what_was_restored(
     assert files_with(Home(shop.home), restored) == []
 
 
+def commands_after(*, keep_ledger: bool) -> list[str]:
+    """What the runbook says to type after a restore, with the archive's ledger or this one."""
+    steps = re.split(r"^\d\. ", RUNBOOK.read_text(), flags=re.MULTILINE)
+    always = fenced(next(step for step in steps if step.startswith("Read what has happened")))
+    if keep_ledger:
+        kept = next(step for step in steps if step.startswith("With the present ledger"))
+        return [*always, *re.findall(r"`(loyalty [^`]+)`", kept)]
+    return [*always, *fenced(next(s for s in steps if s.startswith("With the archive's ledger")))]
+
+
+def fenced(text: str) -> list[str]:
+    """Commands of the fenced blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("keep_ledger", [True, False])
+def test_a_restore_prints_the_commands_of_its_runbook(keep_ledger: bool) -> None:
+    shown = [line.strip() for line in next_steps(keep_ledger=keep_ledger) if line.startswith("  ")]
+    assert shown == commands_after(keep_ledger=keep_ledger)
+    assert len(shown) > 5
+
+
 @pytest.mark.slow
 def test_after_an_older_backup_the_vendors_still_end_as_the_tables_say(
     shop: Shop, restored: str
 ) -> None:
     shop.day_passes()
-    shop.loyalty("run", "--brief", check=False)
-    # Rule answers 404 for a tag that is gone already, and a sync stops before too many of these.
-    for _ in range(MOST_SYNCS):
-        if shop.loyalty("sync", check=False).returncode == 0:
-            break
-    shop.loyalty("reconcile", "--all", "--repair", check=False)
-    for _ in range(MOST_SYNCS):
-        if shop.loyalty("sync", check=False).returncode == 0:
-            break
+    for command in commands_after(keep_ledger=False):
+        settings, _, arguments = command.partition("loyalty ")
+        shop.loyalty(*arguments.split(), **dict(pair.split("=") for pair in settings.split()))
     assert_vendors_hold_the_tables(shop)
     assert not any((klaviyo(shop).get(restored) or {}).values())
     shop.sandbox.control.reset_requests()
