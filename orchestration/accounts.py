@@ -4,10 +4,13 @@ A private key wins over an OAuth sign-in, because whoever sets one means it. A r
 has retired is refused here, on the real date, before anything is sent.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import httpx
+from pydantic import SecretStr
 
 from orchestration.settings import Settings
 from reverse_etl.destinations import klaviyo, klaviyo_revision, rule, rule_account
@@ -16,10 +19,14 @@ from reverse_etl.destinations.klaviyo_events import KlaviyoEvents
 from reverse_etl.destinations.rule_events import RuleEvents
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.events.base import EventDestination
-from vendor_http import ApiClient, ConfigurationError
+from vendor_http import ApiClient, ConfigurationError, RateLimit
 
 if TYPE_CHECKING:
     from reverse_etl.destinations.klaviyo_oauth import OAuthApp
+
+# In ten minutes, of an account to which Rule has granted nothing else.
+_RULE_REQUESTS = 2_000
+Limits = Mapping[str, Sequence[RateLimit]]
 
 
 def destination_client(name: str, settings: Settings) -> ApiClient | None:
@@ -46,9 +53,7 @@ def connect(name: str, settings: Settings) -> tuple[ApiClient, Destination] | No
         return client, klaviyo.KlaviyoProfiles(client)
     if name == "rule" and settings.rule_api_key is not None:
         watch = AnswerWatch()
-        client = rule_account.client(
-            settings.rule_api_key.get_secret_value(), watch, settings.rule_base_url
-        )
+        client = rule_client(settings.rule_api_key, settings, watch)
         return client, rule.RuleSubscribers(client, watch)
     return None
 
@@ -61,12 +66,31 @@ def connect_events(name: str, settings: Settings) -> tuple[ApiClient, EventDesti
     """
     if name == "rule" and settings.rule_api_key is not None:
         watch = AnswerWatch()
-        client = rule_account.client(
-            settings.rule_api_key.get_secret_value(), watch, settings.rule_base_url
-        )
+        client = rule_client(settings.rule_api_key, settings, watch)
         return client, RuleEvents(client, watch, settings.rule_active_sign)
     found = destination_client(name, settings) if name == "klaviyo" else None
     return (found, KlaviyoEvents(found, settings.klaviyo_revision)) if found else None
+
+
+def rule_client(
+    key: SecretStr, settings: Settings, watch: AnswerWatch, limits: Limits = rule_account.LIMITS
+) -> ApiClient:
+    """The signed-in client of a Rule account, at the rate that the account has.
+
+    Args:
+        limits: what is ours of an account with 2,000 requests in ten minutes.
+    """
+    times = rule_times(settings)
+    scaled = {
+        name: [replace(limit, requests=int(limit.requests * times)) for limit in windows]
+        for name, windows in limits.items()
+    }
+    return rule_account.client(key.get_secret_value(), watch, settings.rule_base_url, scaled)
+
+
+def rule_times(settings: Settings) -> float:
+    """How often this account may be asked, beside one of RULE_REQUESTS_PER_TEN_MINUTES 2,000."""
+    return settings.rule_requests_per_ten_minutes / _RULE_REQUESTS
 
 
 def warnings(name: str, settings: Settings) -> list[str]:

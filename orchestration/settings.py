@@ -152,6 +152,13 @@ class Settings(BaseSettings):
     )
     rule_api_key: SecretStr | None = _setting("RULE_API_KEY", None, "Rule API key")
     rule_base_url: str = _setting("RULE_BASE_URL", "https://app.rule.io", "address of Rule's API")
+    rule_requests_per_ten_minutes: int = _setting(
+        "RULE_REQUESTS_PER_TEN_MINUTES",
+        2000,
+        "Rule's limit per account, of all who use it; Rule's answers carry it in "
+        "RequestsCount-Allowed",
+        ge=100,
+    )
     rule_clears: Literal["empty", "delete_group"] = _setting(
         "RULE_CLEARS",
         "empty",

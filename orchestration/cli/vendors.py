@@ -50,6 +50,7 @@ def at(base_url: str) -> Sandbox:
             **environment(base_url),
             "SMILE_REQUESTS_PER_SECOND": str(10 * LIMITS_SCALE),
             "YOTPO_REQUESTS_PER_SECOND": str(10 * LIMITS_SCALE),
+            "RULE_REQUESTS_PER_TEN_MINUTES": str(2_000 * LIMITS_SCALE),
         },
     )
 

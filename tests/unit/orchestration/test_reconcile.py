@@ -7,9 +7,11 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from orchestration import activate, reconcile
+from orchestration.accounts import rule_client
 from orchestration.assets.checks import read_back_checks, read_back_job
 from orchestration.assets.syncs import sync_assets
 from orchestration.cli import reconcile_commands
@@ -17,6 +19,9 @@ from orchestration.cli.app import app
 from orchestration.context import LoyaltyResource
 from orchestration.home import Home
 from orchestration.settings import load_settings
+from reverse_etl.destinations import rule_account
+from reverse_etl.destinations.rule_pauses import AnswerWatch
+from reverse_etl.destinations.rule_read import READ_LIMITS
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.reverse_etl_models import NOW, manifest, member, publish
@@ -190,3 +195,31 @@ def test_the_check_warns_of_drift_and_fails_below_the_threshold(
         }  # fmt: skip
         (record,) = found["rule"].metadata["drift"].records
         assert record.data["property"] == "(whole person)"
+
+
+@pytest.mark.parametrize(("allowed", "seconds"), [("", 600), ("4000", 0), ("200000", 0)])
+def test_rule_is_read_at_the_rate_that_the_account_has(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, seconds: float
+) -> None:
+    """A thousand requests: at the usual rate the half that is read with is used up by 950."""
+    monkeypatch.setenv("RULE_API_KEY", "key")
+    monkeypatch.setenv("RULE_REQUESTS_PER_TEN_MINUTES", allowed)
+    connected = reconcile.connect_reader("rule", load_settings())
+    assert connected is not None
+    client, reader = connected
+    with client:
+        assert reader.estimate(500) == (1_000, seconds)
+
+
+def test_the_rate_of_the_account_is_that_of_syncs_and_of_read_backs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(rule_account, "client", lambda *arguments: found.append(arguments[-1]))
+    key = SecretStr("key")
+    for allowed in ("2000", "200000"):
+        monkeypatch.setenv("RULE_REQUESTS_PER_TEN_MINUTES", allowed)
+        for limits in (rule_account.LIMITS, READ_LIMITS):
+            rule_client(key, load_settings(), AnswerWatch(), limits)
+    requests = [each["default"][0].requests for each in found]
+    assert requests == [1_980, 950, 198_000, 95_000]
