@@ -10,8 +10,8 @@ import duckdb
 
 from orchestration.activate import event_sync
 from orchestration.home import Home
+from reverse_etl.declarations import TAG_PREFIX
 from reverse_etl.ledger import Ledger
-from reverse_etl.plan_sql import TAG_PREFIX
 
 
 def left_by_events(destination: str, emails: Collection[str], home: Home) -> set[str]:

@@ -16,3 +16,4 @@ DELIVERY_SCHEMA = pa.schema(
 OUTCOME_SCHEMA = pa.schema(
     [pa.field(name, _TEXT) for name in ("email", "state", "reason_code", "reason")]
 )
+PART_SCHEMA = pa.schema([pa.field("email", _TEXT), pa.field("left_members", pa.list_(_TEXT))])

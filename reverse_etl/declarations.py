@@ -26,6 +26,8 @@ CLEARS: Mapping[str, tuple[str, ...]] = {
 _NAME_MEMBER = {"klaviyo": "property", "rule": "field"}
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f]')
 CREATE_COLUMN = "may_create_profile"
+# Before a tag where it stands among properties: members of a patch, accepted values.
+TAG_PREFIX = "tag:"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ or waits for its job.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,9 @@ from reverse_etl.destinations.base import (
     Batch,
     DeliveryStoppedError,
     Destination,
+    Event,
     Outcome,
+    PartlyAccepted,
     Settled,
     Submitted,
 )
@@ -27,7 +29,7 @@ from reverse_etl.job_watch import EngineSettings, JobWatch
 from reverse_etl.ledger import Ledger, Scope
 from reverse_etl.planned import Plan
 from reverse_etl.results import OPERATIONS, Progress, SyncResult
-from reverse_etl.tables import delivery_table, outcome_table
+from reverse_etl.tables import delivery_table, outcome_table, part_table
 from vendor_http import ConfigurationError, VendorUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -56,8 +58,10 @@ class Delivery:
         self._counts = {name: replace(plan.operations[name]) for name in OPERATIONS}
         self._jobs = JobWatch(destination, ledger, scope, settings)
         self._attempted: set[int] = set()
+        self._partly: set[str] = set()  # accepted but for what `Destination.finish` sends
         self._started = time.monotonic()
         self._requests_before = Counter(destination.requests)
+        self._failures = 0  # batches in a row that the vendor did not answer
         self._stopped: str | None = None
         self._is_unavailable = False
 
@@ -82,6 +86,7 @@ class Delivery:
             self._stopped = "configuration"
             raise
         finally:
+            self._settle_unknown(self._partly, self._stopped or "interrupted")
             self._abort_rest(self._stopped or "interrupted")
             self._ledger.finish_run(
                 self._scope, self._plan.run_id, self._clock(), status, self._counts
@@ -104,28 +109,11 @@ class Delivery:
         )
 
     def _send_all(self) -> None:
-        failures = 0
-        batches = batch_rows(
-            self._plan.rows(), self._destination.lanes, self._destination.row_bytes
-        )
-        for batch in one_ahead(batches):
-            try:
-                self._send(batch)
-                failures = 0
-            except VendorUnavailableError as error:
-                failures += 1
-                self._is_unavailable = True
-                logger.warning("%s: a batch failed: %s", self._scope, error)
-                self._settle_unknown(batch, "vendor_unavailable")
-                if failures >= self._settings.failures_in_a_row:
-                    self._stopped = "vendor_unavailable"
-            except DeliveryStoppedError as stop:
-                logger.warning("%s: stopped early: %s", self._scope, stop)
-                self._settle_unknown(batch, stop.reason_code)
-                self._stopped = stop.reason_code
-            except ConfigurationError:
-                self._settle_unknown(batch, "configuration")
-                raise
+        lanes = self._destination.lanes
+        rows = self._plan.rows({name: limits.rows for name, limits in lanes.items()})
+        for batch in one_ahead(batch_rows(rows, lanes, self._destination.row_bytes)):
+            self._record(batch)
+            self._take(self._destination.deliver(batch), [row.email for row in batch.rows])
             if self._stopped:
                 break
             for counted in self._jobs.poll_due(self._clock()):
@@ -141,43 +129,65 @@ class Delivery:
                     break
             if self._stopped:
                 break
+        if not self._stopped:
+            self._take(self._destination.finish(), ())
         for counted in self._jobs.until_done(self._clock(), self._settings.stalled_seconds):
             self._count(counted)
 
-    def _send(self, batch: Batch) -> None:
+    def _record(self, batch: Batch) -> None:
         self._ledger.record_sent(
             self._scope, self._plan.run_id, self._clock(), delivery_table(batch.rows)
         )
         self._attempted.update(row.row_id for row in batch.rows)
         for operation, rows in Counter(row.operation for row in batch.rows).items():
             self._counts[operation].attempted += rows
-        for event in self._destination.deliver(batch):
-            if isinstance(event, Submitted):
-                self._ledger.record_job(
-                    self._scope, self._plan.run_id, self._clock(), event.job_id, event.emails
-                )
-                self._jobs.add(event.job_id, event.emails)
-            else:
-                self._settle(event)
+
+    def _take(self, events: Iterable[Event], emails: Collection[str]) -> None:
+        """Write down what becomes of a batch; `emails`: of its rows."""
+        try:
+            for event in events:
+                self._note(event)
+            self._failures = 0
+        except VendorUnavailableError as error:
+            self._failures += 1
+            self._is_unavailable = True
+            logger.warning("%s: a batch failed: %s", self._scope, error)
+            self._settle_unknown(set(emails) - self._partly, "vendor_unavailable")
+            if self._failures >= self._settings.failures_in_a_row:
+                self._stopped = "vendor_unavailable"
+        except DeliveryStoppedError as stop:
+            logger.warning("%s: stopped early: %s", self._scope, stop)
+            self._settle_unknown(set(emails) - self._partly, stop.reason_code)
+            self._stopped = stop.reason_code
+        except ConfigurationError:
+            self._settle_unknown(set(emails) - self._partly, "configuration")
+            raise
         self._tell()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Submitted):
+            self._ledger.record_job(
+                self._scope, self._plan.run_id, self._clock(), event.job_id, event.emails
+            )
+            self._jobs.add(event.job_id, event.emails)
+        elif isinstance(event, PartlyAccepted):
+            self._ledger.record_part(self._scope, part_table(event))
+            self._partly.update(event.left_members)
+        else:
+            self._settle(event)
 
     def _settle(self, event: Settled) -> None:
         if event.outcomes:
+            self._partly.difference_update(outcome.email for outcome in event.outcomes)
             self._count(
                 self._ledger.settle(self._scope, self._clock(), outcome_table(event.outcomes))
             )
 
-    def _settle_unknown(self, batch: Batch, reason_code: str) -> None:
-        """Rows of a broken batch: those without an answer yet get outcome `unknown`."""
-        in_jobs = self._jobs.emails()
+    def _settle_unknown(self, emails: Collection[str], reason_code: str) -> None:
+        """Rows without an answer: those that do not wait for a job get outcome `unknown`."""
+        open_emails = set(emails) - set(self._jobs.emails())
         self._settle(
-            Settled(
-                tuple(
-                    Outcome(row.email, "unknown", reason_code)
-                    for row in batch.rows
-                    if row.email not in in_jobs
-                )
-            )
+            Settled(tuple(Outcome(email, "unknown", reason_code) for email in sorted(open_emails)))
         )
 
     def _record_refused(self) -> None:

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from reverse_etl.declarations import Property, SyncSpec
+from reverse_etl.declarations import TAG_PREFIX, Property, SyncSpec
 from reverse_etl.ledger_schema import UNSETTLED
-from reverse_etl.plan_sql import TAG_PREFIX
 
 WHOLE_PERSON = ""  # the property of a drift that is about the person as a whole
 _UNSETTLED = orjson.loads(UNSETTLED)

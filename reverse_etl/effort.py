@@ -26,7 +26,8 @@ class Effort:
 
 def effort(plan: Plan) -> Effort:
     """What sending `plan` would cost."""
-    lanes = plan.lane_sizes()
+    limits = rule.lanes(rule.BULK_ROWS) if plan.spec.destination == "rule" else {}
+    lanes = plan.lane_sizes({name: limit.rows for name, limit in limits.items()})
     requests, seconds = _RECKONED[plan.spec.destination](lanes)
     return Effort(requests, sum(lane.payload_bytes for lane in lanes), seconds)
 
@@ -46,9 +47,7 @@ def _klaviyo(lanes: Sequence[LaneSize]) -> tuple[int, float]:
 
 def _rule(lanes: Sequence[LaneSize]) -> tuple[int, float]:
     """Upserts of up to a thousand, with the same tags or with calls for the tags; ended tags."""
-    upserts = sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.group_rows if rows)
-    upserts += sum(ceil(rows / rule.BULK_ROWS) for lane in lanes for rows in lane.tag_rows)
-    requests = upserts + sum(lane.removed_tags for lane in lanes)
+    requests = sum(lane.calls + lane.removed_tags for lane in lanes)
     return requests, seconds_at(requests, rule_account.LIMITS["default"])
 
 

@@ -3,7 +3,7 @@
 Owns the contents of `ledger.duckdb`. Knows no vendor and no plan: rows come as Arrow tables and
 leave as values. Each method is one transaction (see `reverse_etl.ledger_file`).
 
-    record_sent -> record_job -> settle -> fold -> (next plan) -> export
+    record_sent -> record_job | record_part -> settle -> fold -> (next plan) -> export
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from reverse_etl import ledger_runs
-from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA
+from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA, PART_SCHEMA
 from reverse_etl.ledger_export import PROFILES_WITH_PAYLOAD, write_exports
 from reverse_etl.ledger_file import LedgerBusyError, LedgerFile, Scope, utc
 from reverse_etl.ledger_fold import CLOSE_BROKEN_RUNS, OpenJob, fold_settled, open_jobs
@@ -58,7 +58,7 @@ class Ledger(LedgerFile):
                 """
                 insert into deliveries
                 select ?, ?, email, ?, operation, 'sent', null, null, patch, payload_hash,
-                    null, null, attempt_count, true, ?, null
+                    null, null, attempt_count, true, ?, null, null
                 from incoming
                 """,
                 [scope.destination, scope.object_name, run_id, utc(now)],
@@ -75,7 +75,7 @@ class Ledger(LedgerFile):
                 """
                 insert into deliveries
                 select ?, ?, email, ?, any_value(operation), ?, any_value(reason_code), null, '{}',
-                    null, null, null, max(attempt_count), false, null, ?
+                    null, null, null, max(attempt_count), false, null, ?, null
                 from incoming where email is not null group by email
                 """,
                 [scope.destination, scope.object_name, run_id, state, utc(now)],
@@ -114,6 +114,26 @@ class Ledger(LedgerFile):
                 [job_id, scope.destination, scope.object_name],
             )
             db.unregister("places")
+
+    def record_part(self, scope: Scope, rows: pa.Table) -> None:
+        """Rows in state `sent` of which the vendor holds all but some members of their patch.
+
+        They stay `sent`; what is settled later, or never, is about these members.
+
+        Args:
+            rows: `PART_SCHEMA`.
+        """
+        with self.open() as db:
+            db.register("incoming", rows.cast(PART_SCHEMA))
+            db.execute(
+                """
+                update deliveries set left_members = incoming.left_members from incoming
+                where incoming.email = deliveries.email and deliveries.destination = ?
+                    and deliveries.object = ? and deliveries.state = 'sent'
+                """,
+                [scope.destination, scope.object_name],
+            )
+            db.unregister("incoming")
 
     def settle(
         self,

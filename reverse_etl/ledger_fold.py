@@ -81,11 +81,18 @@ def open_jobs(db: duckdb.DuckDBPyConnection, scope: Scope) -> list[OpenJob]:
     return [OpenJob(*row) for row in rows]
 
 
+def _unsettled(names: str) -> str:
+    """SQL of a JSON object in which each of a list of names is unsettled."""
+    members = f"list_transform({names}, lambda k: cast(to_json(k) as varchar) || ':{UNSETTLED}')"
+    return f"'{{' || array_to_string({members}, ',') || '}}'"
+
+
 def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     """Deliveries with an outcome -> profiles, then forget them. Set based, one pass.
 
     accepted: the patch is applied, unknown: each property of the patch becomes unsettled,
-    otherwise the vendor's state is what it was.
+    otherwise the vendor's state is what it was. Of what was accepted in part, the patch is applied
+    and only what was left becomes unsettled.
     """
     scoped = [scope.destination, scope.object_name]
     found = db.execute(
@@ -99,9 +106,9 @@ def fold_settled(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         create or replace temp table settled as
         select *, case
             when state = 'accepted' then patch
-            when state = 'unknown' then '{{' || array_to_string(
-                list_transform(json_keys(patch), lambda k:
-                    cast(to_json(k) as varchar) || ':{UNSETTLED}'), ',') || '}}'
+            when left_members is not null then cast(
+                json_merge_patch(patch, {_unsettled("left_members")}) as varchar)
+            when state = 'unknown' then {_unsettled("json_keys(patch)")}
             end as applied
         from deliveries where state <> 'sent' and destination = ? and object = ?
         """,

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 import duckdb
 import pyarrow as pa
 
+from reverse_etl.declarations import TAG_PREFIX
 from reverse_etl.drift import WHOLE_PERSON, Difference
 from reverse_etl.ledger_file import LedgerFile, Scope, utc
 from reverse_etl.ledger_schema import UNSETTLED
-from reverse_etl.plan_sql import TAG_PREFIX
 
 # Marking waits for a running sync: a plan made before the mark would settle over it.
 _WAIT_FOR_SYNC_SECONDS = 600.0

@@ -169,6 +169,10 @@ create table event_deliveries (      -- what is under way or was just answered; 
     settled_at timestamp
 );
 """,
+    """
+alter table deliveries add column left_members varchar[];  -- null = nothing of it is accepted yet;
+-- else: all members of the patch are, but these (an empty list = all of them)
+""",
 )
 
 

@@ -12,14 +12,14 @@ DuckDB where the published file is attached as `published` and the ledger as `le
 
 from collections.abc import Mapping, Sequence
 
-from reverse_etl.declarations import CREATE_COLUMN, Property, SyncSpec
+from reverse_etl.declarations import CREATE_COLUMN, TAG_PREFIX, Property, SyncSpec
 from reverse_etl.keys import plain_email_sql
 from reverse_etl.payloads import changes, dialect, ends, literal
 from reverse_etl.values import is_float
 
-TAG_PREFIX = "tag:"
-# A tag of digits is read as an id; `.../tags/clear` would remove every tag of the person.
-_UNUSABLE_TAG = r"(^[0-9]+$)|(^(?i:clear)$)|[\"\\]"
+# A tag of digits is read as an id; `.../tags/clear` would remove every tag of the person; and lines
+# are what keeps tags apart here (`Dialect.group`).
+_UNUSABLE_TAG = r"(^[0-9]+$)|(^(?i:clear)$)|[\"\\[:cntrl:]]"
 
 
 class PlanSql:

@@ -4,7 +4,7 @@ The rows live in a scratch DuckDB that belongs to the plan; they hold e-mails an
 payloads, so a plan's repr shows counts only. How they are found is `plan`'s business.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -16,12 +16,8 @@ from reverse_etl.declarations import SyncSpec
 from reverse_etl.ledger import Scope
 from reverse_etl.results import OPERATIONS, OperationCounts
 from reverse_etl.scratch import Scratch
+from reverse_etl.tag_packing import Call, calls_of, pieces, requests
 
-# Put together by thousands, people with some twenty tags in all cost one request and a share of one
-# for each tag that not all of them get: about 0.005 requests a person. From some two hundred on,
-# people with the same tags are cheaper alone. With 4,172 sets of tags among a million people this
-# takes 1,550 requests; with fifty, and a request a tag for every thousand, it was 2,180.
-_SMALLEST_GROUP = 200
 # Rows sorted at once, of up to some three kilobytes.
 _PORTION_ROWS = 60_000
 _FETCH_ROWS = 10_000
@@ -55,15 +51,14 @@ class PlannedRow(NamedTuple):
 class LaneSize(NamedTuple):
     """Size of one lane of a plan.
 
-    `group_rows`: rows of each request group, the last one being what is put together from small
-    ones; `tag_rows`: of these, rows per tag; `removed_tags`: tags to remove, one by one.
+    `calls`: requests that `rows` fills, and those for the tags that its calls leave out, where the
+    lane's size was told; `removed_tags`: tags to remove, one by one.
     """
 
     name: str
     rows: int
     payload_bytes: int
-    group_rows: tuple[int, ...]
-    tag_rows: tuple[int, ...]
+    calls: int
     removed_tags: int
 
 
@@ -117,63 +112,71 @@ class Plan:
         """Forget the rows."""
         self._scratch.close()
 
-    def rows(self) -> Iterator[PlannedRow]:
-        """Rows to send, those that share a request beside each other.
+    def rows(self, sizes: Mapping[str, int] = {}) -> Iterator[PlannedRow]:
+        """Rows to send, those that share a request beside each other and with one `group_key`.
 
-        Groups too small for a request of their own are put together, under the empty key; the
-        destination copes with what differs in them.
+        Args:
+            sizes: lane -> most rows of a request. Rows of different groups share requests only in
+                lanes that stand here; the destination copes with what differs in them.
         """
-        for groups in self._portions():
-            # One group is in order as it lies; several are small enough together to be sorted.
-            order = "order by place, row_id" if groups.num_rows > 1 else ""
-            yield from self._fetch(
-                f"""
-                select row_id, email, operation, patch, coalesce(body, patch) as body,
-                    if(is_pooled and lane = 'upsert', 'upsert_pooled', lane) as request_lane,
-                    if(is_pooled, '', group_key) as request_key, tags_add, tags_remove,
-                    payload_hash, attempt_count, must_exist
-                from planned join portion using (lane, group_key) where {SEND} {order}
-                """,
-                groups,
-            )
+        for lane, groups in self._groups().items():
+            if lane in sizes and len(groups) > 1:
+                yield from self._packed(lane, calls_of(groups, sizes[lane]))
+            else:
+                # One group is in order as it lies.
+                order = "order by group_key, row_id" if len(groups) > 1 else ""
+                source = f"planned where {SEND} and lane = ?"
+                yield from self._fetch("group_key", f"{source} {order}", [lane])
 
-    def _portions(self) -> Iterator[pa.Table]:
-        """Groups in the order in which they are sent, some together: those that fit into memory.
-
-        Columns `lane, group_key, place, is_pooled`.
-        """
-        found = self._connection.cursor().sql(
+    def _groups(self) -> dict[str, dict[str, int]]:
+        """Lane -> group key -> rows to send."""
+        found = self._connection.cursor().execute(
             f"""
-            with grouped as (
-                select lane, group_key, count(*) as people
-                from planned where {SEND} group by all
-            ),
-            pooled as (
-                select *, people < {_SMALLEST_GROUP}
-                    and count(*) filter (people < {_SMALLEST_GROUP}) over (partition by lane) > 1
-                    as is_pooled
-                from grouped
-            )
-            select lane, group_key, is_pooled, people,
-                row_number() over (order by lane, is_pooled, group_key) as place
-            from pooled order by place
+            select lane, group_key, count(*) from planned where {SEND}
+            group by all order by lane, group_key
             """
         )
-        groups = _table(found)
-        begin = rows = 0
-        sizes = [int(people or 0) for people in groups.column("people").to_pylist()]
-        for place, people in enumerate(sizes):
-            if place > begin and rows + people > _PORTION_ROWS:
-                yield groups.slice(begin, place - begin)
-                begin, rows = place, 0
-            rows += people
-        if groups.num_rows:
-            yield groups.slice(begin)
+        groups: dict[str, dict[str, int]] = {}
+        for lane, key, rows in found.fetchall():
+            groups.setdefault(lane, {})[key] = rows
+        return groups
 
-    def _fetch(self, query: str, portion: pa.Table) -> Iterator[PlannedRow]:
+    def _packed(self, lane: str, calls: Sequence[Call]) -> Iterator[PlannedRow]:
+        """Rows of a lane call by call, so many calls at once as can be sorted in memory."""
         cursor = self._connection.cursor()
-        cursor.register("portion", portion)
-        found = cursor.sql(query)
+        cursor.register("pieces", pieces(calls))
+        cursor.execute(
+            f"""
+            create or replace table placed as
+            with numbered as (
+                select row_id, group_key,
+                    row_number() over (partition by group_key order by row_id) - 1 as number
+                from planned where {SEND} and lane = ?
+            )
+            select row_id, place from numbered asof join pieces
+                on numbered.group_key = pieces.group_key and numbered.number >= pieces.begin
+            """,
+            [lane],
+        )
+        together = max(1, _PORTION_ROWS // max(sum(call.people.values()) for call in calls))
+        for begin in range(0, len(calls), together):
+            yield from self._fetch(
+                "cast(place as varchar)",
+                "planned join placed using (row_id) where place >= ? and place < ? "
+                "order by place, row_id",
+                [begin, begin + together],
+            )
+
+    def _fetch(self, key: str, source: str, values: Sequence[Any]) -> Iterator[PlannedRow]:
+        """Rows of `source` (SQL after `from`); those with the same `key` may share a request."""
+        found = self._connection.cursor().sql(
+            f"""
+            select row_id, email, operation, patch, coalesce(body, patch) as body, lane,
+                {key} as request_key, tags_add, tags_remove, payload_hash, attempt_count, must_exist
+            from {source}
+            """,
+            params=list(values),
+        )
         for chunk in found.to_arrow_reader(_FETCH_ROWS) or ():  # None only by the stubs
             columns = [column.to_pylist() for column in chunk.columns]
             for place in _TAG_LISTS:
@@ -227,42 +230,25 @@ class Plan:
         """People who lose at least one value."""
         return int(self._one(f"select count(*) from planned where {SEND} and has_clear"))
 
-    def lane_sizes(self) -> list[LaneSize]:
-        """Rows and bytes by lane, as `rows` would give them."""
+    def lane_sizes(self, sizes: Mapping[str, int] = {}) -> list[LaneSize]:
+        """Rows and bytes by lane, and the calls of the lanes in `sizes`, as `rows` gives them."""
         found = self._connection.cursor().execute(
             f"""
-            with grouped as (
-                select lane, group_key, count(*) as people,
-                    sum(strlen(coalesce(body, patch)) + strlen(email)) as bytes,
-                    sum(len(tags_remove)) as removed
-                from planned where {SEND} group by all
-            ),
-            pooled as (
-                select *, people < ? and count(*) filter (people < ?) over (
-                    partition by lane
-                ) > 1 as is_pooled
-                from grouped
-            ),
-            tagged as (
-                select lane, list(people) as tag_rows from (
-                    select lane, tag, cast(sum(people) as bigint) as people
-                    from (
-                        select lane, people, unnest(string_split(group_key, '\n')) as tag
-                        from pooled where is_pooled
-                    ) where tag <> '' group by lane, tag
-                ) group by lane
-            )
-            select lane, sum(people), sum(bytes),
-                coalesce(list(people) filter (not is_pooled), [])
-                    || [coalesce(sum(people) filter (is_pooled), 0)],
-                coalesce(any_value(tag_rows), []), sum(removed)
-            from pooled left join tagged using (lane) group by lane order by lane
-            """,
-            [_SMALLEST_GROUP, _SMALLEST_GROUP],
+            select lane, count(*), sum(strlen(coalesce(body, patch)) + strlen(email)),
+                sum(len(tags_remove))
+            from planned where {SEND} group by lane order by lane
+            """
         )
+        groups = self._groups()
         return [
-            LaneSize(lane, int(rows), int(size), tuple(map(int, groups)), tuple(tags), int(removed))
-            for lane, rows, size, groups, tags, removed in found.fetchall()
+            LaneSize(
+                lane,
+                int(rows),
+                int(size),
+                requests(calls_of(groups[lane], sizes[lane]), sizes[lane]) if lane in sizes else 0,
+                int(removed),
+            )
+            for lane, rows, size, removed in found.fetchall()
         ]
 
     def _arrow(self, query: str) -> pa.Table:

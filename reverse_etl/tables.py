@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA
-from reverse_etl.destinations.base import Outcome
+from reverse_etl.arrow_schemas import DELIVERY_SCHEMA, OUTCOME_SCHEMA, PART_SCHEMA
+from reverse_etl.destinations.base import Outcome, PartlyAccepted
 from reverse_etl.planned import PlannedRow
 
 
@@ -19,6 +19,11 @@ def delivery_table(rows: Iterable[PlannedRow]) -> pa.Table:
 def outcome_table(outcomes: Iterable[Outcome]) -> pa.Table:
     """What became of it."""
     return _table([(o.email, o.state, o.reason_code, o.reason) for o in outcomes], OUTCOME_SCHEMA)
+
+
+def part_table(event: PartlyAccepted) -> pa.Table:
+    """What is accepted but for some members."""
+    return _table(list(event.left_members.items()), PART_SCHEMA)
 
 
 def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

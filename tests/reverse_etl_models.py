@@ -12,7 +12,15 @@ import duckdb
 import orjson
 
 from reverse_etl.declarations import SyncSpec, sync_spec
-from reverse_etl.destinations.base import Batch, JobReport, LaneLimits, Outcome, Settled, Submitted
+from reverse_etl.destinations.base import (
+    Batch,
+    Event,
+    JobReport,
+    LaneLimits,
+    Outcome,
+    Settled,
+    Submitted,
+)
 from reverse_etl.engine import sync
 from reverse_etl.job_watch import EngineSettings
 from reverse_etl.ledger import Ledger
@@ -211,14 +219,16 @@ class ModelVendor:
     @property
     def lanes(self) -> Mapping[str, LaneLimits]:
         limits = LaneLimits(self.rows_per_batch, 1_000_000)
-        lanes = ("bulk", "single", "patch", "upsert")
-        lanes += ("upsert_pooled", "upsert_again", "upsert_anew")
+        lanes = ("bulk", "single", "patch", "upsert", "upsert_again", "upsert_anew")
         return dict.fromkeys(lanes, limits)
 
     def row_bytes(self, row: PlannedRow) -> int:
         return len(row.body.encode())
 
-    def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
+    def finish(self) -> Iterator[Event]:
+        return iter(())
+
+    def deliver(self, batch: Batch) -> Iterator[Event]:
         from vendor_http import VendorUnavailableError
 
         self.batches += 1

@@ -83,6 +83,22 @@ class Submitted:
 
 
 @dataclass(frozen=True)
+class PartlyAccepted:
+    """Event: the vendor holds these rows but for some members, which follow later in this run.
+
+    `left_members`: e-mail -> members of its patch (`tag:...`) that are not written yet.
+    """
+
+    left_members: Mapping[str, Sequence[str]]
+
+    def __repr__(self) -> str:
+        return f"PartlyAccepted({len(self.left_members)} rows)"
+
+
+Event = Settled | Submitted | PartlyAccepted
+
+
+@dataclass(frozen=True)
 class JobReport:
     """How a job stands. `outcomes` is None while it runs; `done` counts rows worked off so far."""
 
@@ -116,14 +132,17 @@ class Destination(Protocol):
     def row_bytes(self, row: PlannedRow) -> int:
         """Bytes this row adds to a request."""
 
-    def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
-        """Send a batch.
+    def deliver(self, batch: Batch) -> Iterator[Event]:
+        """Send a batch; events may be about rows of earlier batches that were partly accepted.
 
         Raises:
             VendorUnavailableError: passing trouble; rows without an event have an unknown outcome.
             ConfigurationError: nothing can be sent with this key or setting.
             DeliveryStoppedError: send nothing more in this run.
         """
+
+    def finish(self) -> Iterator[Event]:
+        """After the last batch: send what was put off. Raises as `deliver`."""
 
     def poll(self, job_id: str, emails: Sequence[str]) -> JobReport:
         """Ask how a job stands (reading only), with the e-mails of its unsettled rows."""

@@ -19,6 +19,7 @@ import orjson
 
 from reverse_etl.destinations.base import (
     Batch,
+    Event,
     JobReport,
     LaneLimits,
     Outcome,
@@ -155,7 +156,7 @@ class KlaviyoProfiles:
         """Bytes of the profile in a bulk request, with its comma."""
         return len(profile_json(row)) + 1
 
-    def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
+    def deliver(self, batch: Batch) -> Iterator[Event]:
         """Send one batch; see `Destination.deliver`."""
         if batch.lane == "bulk":
             yield from self._deliver_bulk(batch.rows)
@@ -163,6 +164,10 @@ class KlaviyoProfiles:
             yield from self._singles.patch(batch.rows)
         else:
             yield from self._singles.import_each(batch.rows)
+
+    def finish(self) -> Iterator[Event]:
+        """Nothing is put off."""
+        return iter(())
 
     def poll(self, job_id: str, emails: Sequence[str]) -> JobReport:
         """Status of an import job, and what became of its rows once it ended."""
@@ -179,7 +184,7 @@ class KlaviyoProfiles:
             return JobReport(status, done, _all(emails, "unknown", "job_cancelled"))
         return JobReport(status, done, self._job_outcomes(job_id, emails, failed))
 
-    def _deliver_bulk(self, rows: Sequence[PlannedRow]) -> Iterator[Settled | Submitted]:
+    def _deliver_bulk(self, rows: Sequence[PlannedRow]) -> Iterator[Event]:
         queue = [list(rows)]
         repairs = 0
         while queue:

@@ -5,7 +5,7 @@ status, a suppression, `fields_clear`, or an automation other than off; so block
 unsubscribed people stay what they are and plain data starts no flow.
 
     upsert   <= 1,000 people with the tags that all of them get -> POST /api/v2/subscribers
-    tags     of several thousand, those who get a further tag -> the same, e-mails only
+    tags     those who get a further tag -> the same, e-mails only, by the thousand (`rule_tags`)
     removal  DELETE /api/v2/subscribers/{e-mail}/tags/{tag}: v2, because v3 leaves segments stale
     anew     where that is switched on, people of whom a value ended: see `rule_groups`
 
@@ -18,22 +18,26 @@ before travel apart from fresh ones. Rows whose field types Rule disagrees with 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import orjson
 
+from reverse_etl.declarations import TAG_PREFIX
 from reverse_etl.destinations.base import (
     Batch,
     DeliveryStoppedError,
+    Event,
     JobReport,
     LaneLimits,
     Outcome,
+    PartlyAccepted,
     Settled,
-    Submitted,
 )
 from reverse_etl.destinations.rule_account import LONGEST_PAUSE_SECONDS
 from reverse_etl.destinations.rule_answers import is_object, refused, suppressed_in
 from reverse_etl.destinations.rule_bodies import (
+    NO_FIELDS,
     in_parts,
     shared_tags,
     subscriber_json,
@@ -42,7 +46,7 @@ from reverse_etl.destinations.rule_bodies import (
 )
 from reverse_etl.destinations.rule_groups import SUBSCRIBERS, erase_group, find_subscriber
 from reverse_etl.destinations.rule_pauses import AnswerWatch
-from reverse_etl.destinations.rule_tags import TagWrites
+from reverse_etl.destinations.rule_tags import LaterTags, TagRemovals
 from reverse_etl.destinations.rule_types import FieldTypes
 from reverse_etl.planned import PlannedRow
 from vendor_http import (
@@ -57,13 +61,19 @@ BULK_ROWS = 1_000
 # No limit in bytes is published; 1,000 people with all fields make a few megabytes.
 BULK_BYTES = 4_000_000
 SPLIT = 8
-# People whose tags differ share calls for tags: a fifth of the calls that a thousand alone would
-# need, and the most that a crash repeats.
-POOLED_CALLS = 5
 # As many as Rule's own SDK has under way by default.
 REMOVAL_THREADS = 4
 # Two single requests each before they share an upsert: few, so that a crash repeats few.
 ANEW_ROWS = 100
+
+
+def lanes(bulk_rows: int) -> Mapping[str, LaneLimits]:
+    """Largest request per lane, where an upsert takes so many people."""
+    return {
+        "upsert": LaneLimits(bulk_rows, BULK_BYTES),
+        "upsert_again": LaneLimits(bulk_rows, BULK_BYTES),
+        "upsert_anew": LaneLimits(min(bulk_rows, ANEW_ROWS), BULK_BYTES),
+    }
 
 
 class RuleSubscribers:
@@ -92,13 +102,9 @@ class RuleSubscribers:
         self._longest_pause = longest_pause_seconds
         self._types = FieldTypes(api)
         self._bulk_rows = bulk_rows
-        self._tags = TagWrites(api, self._post, self._check_share, bulk_rows)
-        self.lanes: Mapping[str, LaneLimits] = {
-            "upsert": LaneLimits(bulk_rows, BULK_BYTES),
-            "upsert_pooled": LaneLimits(bulk_rows * POOLED_CALLS, BULK_BYTES * POOLED_CALLS),
-            "upsert_again": LaneLimits(bulk_rows, BULK_BYTES),
-            "upsert_anew": LaneLimits(min(bulk_rows, ANEW_ROWS), BULK_BYTES),
-        }
+        self._later = LaterTags(self._post, self._check_share, bulk_rows)
+        self._removals = TagRemovals(api, self._check_share)
+        self.lanes = lanes(bulk_rows)
 
     def __repr__(self) -> str:
         return "RuleSubscribers()"
@@ -112,16 +118,25 @@ class RuleSubscribers:
         """Bytes of the subscriber in the request, with its comma."""
         return len(subscriber_json(row)) + 1
 
-    def deliver(self, batch: Batch) -> Iterator[Settled | Submitted]:
+    def deliver(self, batch: Batch) -> Iterator[Event]:
         """Send one batch; see `Destination.deliver`."""
+        send = self._deliver_anew if batch.lane == "upsert_anew" else self._deliver
+        with self._blocked():
+            yield from send(batch.rows)
+            yield from self._add_tags(is_last=False)
+
+    def finish(self) -> Iterator[Event]:
+        """Add the tags that fewer people wait for than fill a call."""
+        with self._blocked():
+            yield from self._add_tags(is_last=True)
+
+    @contextmanager
+    def _blocked(self) -> Iterator[None]:
+        """Asking again inside a block of the account prolongs it: then nothing more is sent."""
         try:
-            if batch.lane == "upsert_anew":
-                yield from self._deliver_anew(batch.rows)
-            else:
-                yield from self._deliver(batch.rows)
+            yield
         except VendorUnavailableError as error:
             if self._watch.longest_pause > self._longest_pause:
-                # Asking again inside the block only prolongs it.
                 raise DeliveryStoppedError(str(error), "rate_limited") from None
             raise
 
@@ -132,7 +147,7 @@ class RuleSubscribers:
             "expired", outcomes=tuple(Outcome(email, "unknown", "job_expired") for email in emails)
         )
 
-    def _deliver_anew(self, rows: Sequence[PlannedRow]) -> Iterator[Settled]:
+    def _deliver_anew(self, rows: Sequence[PlannedRow]) -> Iterator[Event]:
         """Delete the group of each, then write it; what is not written then is unknown."""
         erased = []
         for row in rows:
@@ -141,27 +156,26 @@ class RuleSubscribers:
                 yield Settled((made,))
             else:
                 erased.append(made)
-        for settled in self._deliver(erased):
-            yield Settled(
-                tuple(
-                    outcome
-                    if outcome.state == "accepted"
-                    else replace(outcome, state="unknown")  # the vendor no longer holds what it did
-                    for outcome in settled.outcomes
+        for event in self._deliver(erased):
+            if isinstance(event, Settled):
+                event = Settled(
+                    tuple(
+                        outcome
+                        if outcome.state == "accepted"
+                        else replace(outcome, state="unknown")  # no longer holds what it did
+                        for outcome in event.outcomes
+                    )
                 )
-            )
+            yield event
 
-    def _deliver(self, found: Sequence[PlannedRow]) -> Iterator[Settled]:
+    def _deliver(self, found: Sequence[PlannedRow]) -> Iterator[Event]:
         rows, gone = self._existing(found)
         if gone:
             yield Settled(gone)
         silent = [row for row in rows if not writes(row)]
         parts = list(in_parts([row for row in rows if writes(row)], self._bulk_rows))
         if silent:
-            yield self._finish(silent)
-        untagged: dict[str, set[str]] = {}
-        waiting: list[PlannedRow] = []
-        suppressed: set[str] = set()
+            yield self._finished(silent)
         is_fresh = True
         while parts:
             part, outcomes = self._types.set_aside(parts.pop(0))
@@ -172,18 +186,13 @@ class RuleSubscribers:
             if not self._watch.leaves_room():
                 # Refused or never sent: not applied either way, so the rest stays as it was.
                 rest = [row for other in (part, *parts) for row in other]
-                yield Settled(
-                    (
-                        *(Outcome(row.email, "aborted", "error_share") for row in rest),
-                        *(Outcome(row.email, "unknown", "error_share") for row in waiting),
-                    )
-                )
+                yield Settled(tuple(Outcome(r.email, "aborted", "error_share") for r in rest))
                 if is_fresh:
                     self._check_share()
                 return
             is_fresh = False
             try:
-                suppressed |= self._post(map(subscriber_json, part), shared_tags(part))
+                suppressed = self._upsert(part)
             except RequestRefusedError as refusal:
                 if refusal.status in (404, 405, 410, 415):
                     # No row can cause these: upserts find nobody, and digit-only tags never leave.
@@ -200,29 +209,43 @@ class RuleSubscribers:
             if len(part) == 1:
                 self._types.note(part[0], is_refused=False)
             shared = shared_tags(part)
-            untagged |= {row.email: left for row in part if (left := set(row.tags_add) - shared)}
-            waiting += [row for row in part if row.email in untagged]
-            if done := [row for row in part if row.email not in untagged]:
-                yield self._finish(done, suppressed)
-        if waiting:
-            yield self._finish(waiting, suppressed, self._tags.add(untagged))
+            lacking = {r.email: left for r in part if (left := sorted(set(r.tags_add) - shared))}
+            if lacking:
+                waiting = [row for row in part if row.email in lacking]
+                self._later.hold(waiting, lacking, suppressed)
+                yield PartlyAccepted(
+                    {
+                        row.email: [TAG_PREFIX + t for t in (*lacking[row.email], *row.tags_remove)]
+                        for row in waiting
+                    }
+                )
+            if done := [row for row in part if row.email not in lacking]:
+                yield self._finished(done, suppressed)
 
-    def _finish(
-        self,
-        rows: Sequence[PlannedRow],
-        suppressed: Collection[str] = (),
-        refused: Mapping[str, Outcome] = {},
+    def _add_tags(self, *, is_last: bool) -> Iterator[Settled]:
+        for added in self._later.send(is_last=is_last):
+            yield Settled(tuple(added.refused))
+            yield self._finished(added.complete, added.suppressed)
+
+    def _finished(
+        self, rows: Sequence[PlannedRow], suppressed: Collection[str] = frozenset()
     ) -> Settled:
-        """Remove what no longer applies from all but the refused; the outcome of each."""
+        """Remove what no longer applies; the outcome of each."""
 
         def outcome(row: PlannedRow) -> Outcome:
-            code = "suppressed" if row.email in suppressed else None
-            return refused.get(row.email) or self._tags.remove(row, code)
+            return self._removals.remove(row, "suppressed" if row.email in suppressed else None)
 
         if not any(row.tags_remove for row in rows):
             return Settled(tuple(map(outcome, rows)))
         with ThreadPoolExecutor(REMOVAL_THREADS, "rule") as threads:
             return Settled(tuple(threads.map(outcome, rows)))
+
+    def _upsert(self, part: Sequence[PlannedRow]) -> frozenset[str]:
+        """Write what the whole part gets; nothing where that is tags that not all of them get."""
+        shared = shared_tags(part)
+        if not shared and all(row.body == NO_FIELDS for row in part):
+            return frozenset()
+        return self._post(map(subscriber_json, part), shared)
 
     def _split(self, part: Sequence[PlannedRow]) -> list[list[PlannedRow]]:
         """A refused call in smaller ones: eighths of what agrees with Rule's types, the rest."""

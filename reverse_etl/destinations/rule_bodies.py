@@ -13,6 +13,8 @@ from reverse_etl.planned import PlannedRow
 
 Item = TypeVar("Item")
 
+NO_FIELDS = "[]"  # body of a row of which only tags move
+
 _HEAD = b'{"update_on_duplicate":true,"automation":false,"sync_subscribers":false,'
 
 
@@ -40,4 +42,4 @@ def shared_tags(rows: Sequence[PlannedRow]) -> set[str]:
 
 def writes(row: PlannedRow) -> bool:
     """False when nothing but the removal of tags is left to do."""
-    return row.body != "[]" or bool(row.tags_add)
+    return row.body != NO_FIELDS or bool(row.tags_add)

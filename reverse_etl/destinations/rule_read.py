@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from reverse_etl.declarations import TAG_PREFIX
 from reverse_etl.destinations.base import DeliveryStoppedError
 from reverse_etl.destinations.rule_groups import SUBSCRIBERS
 from reverse_etl.destinations.rule_pauses import AnswerWatch
 from reverse_etl.destinations.rule_tags import tag_name
-from reverse_etl.plan_sql import TAG_PREFIX
 from reverse_etl.read_back import Estimate, Shown
 from vendor_http import ApiClient, RateLimit
 

@@ -8,15 +8,15 @@ run: whoever is to lose tags is read first, which is no error, and loses those t
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from reverse_etl.destinations.base import Outcome
-from reverse_etl.destinations.rule_bodies import in_parts
 from reverse_etl.destinations.rule_groups import SUBSCRIBERS, find_subscriber
 from reverse_etl.planned import PlannedRow
 from vendor_http import ApiClient, RequestRefusedError
@@ -28,8 +28,28 @@ ALONE = 10
 Post = Callable[[Iterable[bytes], Collection[str]], object]
 
 
-class TagWrites:
-    """Tags of people whose fields are written.
+@dataclass(frozen=True, repr=False)
+class Added:
+    """What one call for a tag settles.
+
+    complete: people who have all their tags now; suppressed: e-mails of those Rule said so of;
+    refused: outcomes of people who did not get the tag.
+    """
+
+    complete: Sequence[PlannedRow] = ()
+    suppressed: Collection[str] = ()
+    refused: Sequence[Outcome] = ()
+
+
+@dataclass
+class _Waiting:
+    row: PlannedRow
+    tags: set[str]
+    is_suppressed: bool
+
+
+class LaterTags:
+    """Tags that not everybody of an upsert gets: held until enough people wait for the same one.
 
     Args:
         post: makes one upsert of people and the tags that all of them get.
@@ -37,31 +57,68 @@ class TagWrites:
         bulk_rows: most people of one call.
     """
 
-    def __init__(
-        self, api: ApiClient, post: Post, check_share: Callable[[], None], bulk_rows: int
-    ) -> None:
-        self._api = api
+    def __init__(self, post: Post, check_share: Callable[[], None], bulk_rows: int) -> None:
         self._post = post
         self._check_share = check_share
         self._bulk_rows = bulk_rows
+        self._people: dict[str, _Waiting] = {}
+        self._queues: dict[str, list[str]] = {}
+
+    def hold(
+        self,
+        rows: Iterable[PlannedRow],
+        lacking: Mapping[str, Collection[str]],
+        suppressed: Collection[str],
+    ) -> None:
+        """People whose fields are written; `lacking`: e-mail -> tags still to add."""
+        for row in rows:
+            # Nobody needs what is written already: many may wait for long.
+            kept = row._replace(patch="", body="")
+            tags = set(lacking[row.email])
+            self._people[row.email] = _Waiting(kept, tags, row.email in suppressed)
+            for tag in tags:
+                self._queues.setdefault(tag, []).append(row.email)
+
+    def send(self, *, is_last: bool) -> Iterator[Added]:
+        """Add every tag that a whole call of people waits for; `is_last`: that anybody does."""
+        for tag, queue in sorted(self._queues.items()):
+            while len(queue) >= self._bulk_rows or (is_last and queue):
+                self._check_share()
+                emails = [email for email in queue[: self._bulk_rows] if email in self._people]
+                del queue[: self._bulk_rows]
+                if emails:
+                    yield self._add(tag, emails)
+
+    def _add(self, tag: str, emails: Sequence[str]) -> Added:
+        try:
+            self._post((b'{"email":%b}' % orjson.dumps(email) for email in emails), {tag})
+        except RequestRefusedError as refusal:
+            reason = f"tag_refused_{refusal.status}"
+            for email in emails:
+                del self._people[email]
+            return Added(refused=[Outcome(email, "unknown", reason) for email in emails])
+        for email in emails:
+            self._people[email].tags.discard(tag)
+        done = [self._people.pop(email) for email in emails if not self._people[email].tags]
+        return Added(
+            complete=[each.row for each in done],
+            suppressed={each.row.email for each in done if each.is_suppressed},
+        )
+
+
+class TagRemovals:
+    """Tags that end, one request each.
+
+    Args:
+        check_share: as `LaterTags`.
+    """
+
+    def __init__(self, api: ApiClient, check_share: Callable[[], None]) -> None:
+        self._api = api
+        self._check_share = check_share
         self._is_doubtful = False
         self._removed = 0
         self._one_by_one = threading.Lock()
-
-    def add(self, untagged: Mapping[str, Collection[str]]) -> Mapping[str, Outcome]:
-        """Add to each e-mail its tags; outcomes of those that were refused one."""
-        refused: dict[str, Outcome] = {}
-        for tag in sorted(set().union(*untagged.values())):
-            everybody = [email for email, tags in untagged.items() if tag in tags]
-            for emails in in_parts(everybody, self._bulk_rows):
-                self._check_share()
-                try:
-                    self._post((b'{"email":%b}' % orjson.dumps(email) for email in emails), {tag})
-                except RequestRefusedError as refusal:
-                    # Fields are written by now: unknown, so that all of it is sent again.
-                    reason = f"tag_refused_{refusal.status}"
-                    refused |= {email: Outcome(email, "unknown", reason) for email in emails}
-        return refused
 
     def remove(self, row: PlannedRow, reason_code: str | None) -> Outcome:
         """Remove the tags that no longer apply; 404 = already gone."""

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from reverse_etl_models import member, publish, run, wanted
+from reverse_etl_models import NOW, member, publish, run, spec, wanted
 from reverse_etl_vendors import Vendor
 
 from reverse_etl.ledger import Ledger
+from reverse_etl.plan import plan_sync
 from sandbox.config import SandboxConfig
 from sandbox.server import running
 
@@ -98,3 +100,29 @@ def test_tags_that_are_gone_already_stop_no_sync_and_those_that_are_not_go(
     assert all(tags[row["email"]] == {"tag:loyalty-member"} for row in rows[-2:])
     refused = rule.control.requests("rule")["statuses"].get("404", 0)
     assert refused == (1 if absent_tag == "not_found" else 0)
+
+
+def test_after_a_cut_between_fields_and_tags_only_the_tags_are_sent(
+    rule: Vendor, tmp_path: Path
+) -> None:
+    rows = crowd()
+    ledger = Ledger(tmp_path / "ledger.duckdb")
+    published = publish(tmp_path / "p.duckdb", rows)
+    rule.control.faults("rule", cut_connection={"after": 1})
+    first = run(published, ledger, rule.destination(), "first")
+    assert (first.status, first.total("accepted")) == ("aborted", 4)  # who gets no further tag
+    rule.control.faults("rule")
+    with plan_sync(published, ledger, spec("rule"), NOW, "second") as plan:
+        patches = [orjson.loads(row.patch) for row in plan.rows()]
+    assert len(patches) == PEOPLE - 4
+    compared = {str(item.name) for item in spec("rule").properties if item.is_compared}
+    assert not compared & set().union(*patches), "the fields were written before"
+    assert "tag:loyalty-member" not in set().union(*patches)
+    run(published, ledger, rule.destination(), "second")
+    shown = rule.held()
+    assert {row["email"]: shown[row["email"]] for row in rows} == {
+        row["email"]: {k: v for k, v in wanted("rule", row).items() if v != ""} for row in rows
+    }
+    rule.control.reset_requests()
+    run(published, ledger, rule.destination(), "third")
+    assert rule.writes() == 0
