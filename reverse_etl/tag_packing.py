@@ -10,7 +10,7 @@ left the same tag share them. Per set of tags:
                    whose tags are part of its own, as long as that costs less than the call
 
 Least calls is a hard problem (its simplest case is bin packing). This takes 1,159 for a million
-people in 4,172 sets, where each set for itself takes 5,000 and no way at all less than 1,072
+people in 4,172 sets, where each set for itself takes nearly 5,000 and no way at all less than 1,072
 (`benchmarks/activate`); a second, and some megabytes.
 """
 
