@@ -11,14 +11,18 @@ from pathlib import Path
 
 import duckdb
 import httpx
+import orjson
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from orchestration.home import Home
+from orchestration.slot import writer_slot
+from sandbox.control_client import ControlClient
 from tests.browser.conftest import Ui, until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2100)
 PAGE_MS = 120_000  # a page of the UI on a busy machine
-RUN_SECONDS = 500  # the whole job for a small shop on a busy machine
+RUN_SECONDS = 1500  # the whole job for a small shop: 40 s alone, 430 s beside three test suites
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "dagster.png"
 # Read here, because a test sees none of the product's variables.
 WRITES_PICTURE = os.environ.get("LOYALTY_WRITE_PICTURE") == "1"
@@ -108,7 +112,7 @@ def test_the_checks_of_a_mart_are_visible_and_passed(page: Page, ui: Ui) -> None
 
 def test_a_sync_shows_what_was_sent_and_what_became_of_it(page: Page, ui: Ui) -> None:
     page.goto(f"{ui.base_url}/assets/klaviyo/profiles")
-    for name in ("planned", "accepted", "rejected", "unchanged", "by_operation"):
+    for name in ("planned", "accepted", "rejected", "with_nothing_to_send", "by_operation"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
 
 
@@ -140,6 +144,61 @@ def test_an_asset_shows_its_plot(page: Page, ui: Ui, asset: str, plot: str) -> N
         page.screenshot(path=PICTURE)
     page.keyboard.press("Escape")
     assert PICTURE.exists(), "LOYALTY_WRITE_PICTURE=1 makes it"
+
+
+TWICE = "twice"  # the mark of the planted row
+
+
+def in_raw_tables(ui: Ui, sql: str) -> None:
+    """Change the raw tables behind the product's back."""
+    with writer_slot(Home(ui.home)) as warehouse, duckdb.connect(str(warehouse)) as connection:
+        connection.execute(sql)
+
+
+def writes_at_the_vendors(ui: Ui) -> int:
+    """Write requests that the simulated Klaviyo and Rule have received so far."""
+    address = orjson.loads((ui.home / "sandbox" / "address.json").read_bytes())
+    with ControlClient(address["base_url"]) as control:
+        counts = control.call("GET", "/requests")
+    return sum(int(counts[name]["writes"]) for name in ("klaviyo", "rule"))
+
+
+def open_checks_of_the_ledger(page: Page, ui: Ui) -> None:
+    page.goto(f"{ui.base_url}/assets/staging/stg_smile__points_transactions?view=checks")
+    expect(page.get_by_text(re.compile(r"^Checks \(\d+\)$")).first).to_be_visible()
+
+
+def test_a_planted_bad_row_turns_its_check_red_and_nothing_leaves(page: Page, ui: Ui) -> None:
+    published = ui.home / "published" / "loyalty.duckdb"
+    before = published.stat()
+    writes = writes_at_the_vendors(ui)
+    assert writes
+    # A row that came twice, as a load leaves it that was not undone. Of all tables this one is
+    # guarded by its check alone; the oldest row is read again by no extraction of today.
+    in_raw_tables(
+        ui,
+        f"""insert into raw_smile.points_transactions by name
+        select * replace ('{TWICE}' as internal_note) from raw_smile.points_transactions
+        order by created_at, id limit 1""",
+    )
+    assert launch(page, ui) != "Success"
+    open_checks_of_the_ledger(page, ui)
+    expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
+    expect(page.get_by_text(re.compile("blocking")).first).to_be_visible()
+    assert published.stat().st_ino == before.st_ino  # readers keep yesterday's tables
+    assert published.stat().st_mtime_ns == before.st_mtime_ns
+    assert writes_at_the_vendors(ui) == writes
+
+
+def test_the_check_recovers_with_the_row(page: Page, ui: Ui) -> None:
+    published = ui.home / "published" / "loyalty.duckdb"
+    before = published.stat().st_mtime_ns
+    in_raw_tables(ui, f"delete from raw_smile.points_transactions where internal_note = '{TWICE}'")
+    assert launch(page, ui) == "Success", ui.output.read_text()[-3000:]
+    open_checks_of_the_ledger(page, ui)
+    expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible()
+    assert page.get_by_text("Failed", exact=True).count() == 0
+    assert published.stat().st_mtime_ns > before
 
 
 def test_no_address_of_a_person_is_in_dagsters_storage(ui: Ui) -> None:
