@@ -127,6 +127,7 @@ def _tally(
 
 def _difference(connection: duckdb.DuckDBPyConnection, sql: PlanSql) -> dict[str, int]:
     """Fill table `planned`; the set-based part, everything inside DuckDB."""
+    connection.execute(sql.keys())
     connection.execute(sql.duplicates())
     connection.execute(sql.waiting())
     connection.execute(sql.quarantined())
@@ -148,6 +149,7 @@ def _difference(connection: duckdb.DuckDBPyConnection, sql: PlanSql) -> dict[str
         _one(connection, sql.in_model(name)) for name, keys in left_out.items() if keys
     )
     connection.execute("drop table candidates")
+    connection.execute("drop table keys")
     return {
         "rows": total,
         "known": _one(connection, sql.known()),

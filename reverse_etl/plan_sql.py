@@ -3,7 +3,7 @@
 Pure text from a declaration and the column types; executed by `reverse_etl.plan` in a scratch
 DuckDB where the published file is attached as `published` and the ledger as `ledger`. Steps:
 
-    duplicates   keys that the model holds more than once
+    keys         of the model, and duplicates: those it holds more than once
     candidates   rows whose payload hash is not the one accepted last; ledger rows gone from the
                  model join them with no values. Usually a few per cent: the rest ends here.
     differences  per candidate, what the vendor holds (h0..) beside what it should hold (v0..)
@@ -33,11 +33,17 @@ class PlanSql:
             f"destination = {literal(spec.destination)} and object = {literal(spec.object_name)}"
         )
 
+    def keys(self) -> str:
+        """The key of every row of the model."""
+        return (
+            f"create table keys as select {self._key()} as email "
+            f"from published.{self.spec.relation}"
+        )
+
     def duplicates(self) -> str:
         """Keys that more than one row of the model claims."""
         return (
-            f"create table duplicates as select {self._key()} as email "
-            f"from published.{self.spec.relation} group by 1 having count(*) > 1"
+            "create table duplicates as select email from keys group by email having count(*) > 1"
         )
 
     def waiting(self) -> str:
@@ -70,12 +76,9 @@ class PlanSql:
         """How many people hold values of ours."""
         return f"select count(*) from ledger.profiles where {self._mine} and is_holding"
 
-    def in_model(self, keys: str) -> str:
-        """How many rows of the model are in table `keys`."""
-        return (
-            f"select count(*) from published.{self.spec.relation} "
-            f"where {self._key()} in (select email from {keys})"
-        )
+    def in_model(self, left_out: str) -> str:
+        """How many rows of the model have a key that stands in table `left_out`."""
+        return f"select count(*) from keys where email in (select email from {left_out})"
 
     def orphans(self) -> str:
         """Properties that candidates hold and that no column declares any more."""
@@ -131,10 +134,8 @@ gone as (
         {", ".join(empty)},
         {none} as listed,
         cast(null as varchar) as payload_hash
-    from ledger.profiles
-    where {self._mine} and is_holding and not exists (
-        select 1 from published.{self.spec.relation} where {self._key()} = profiles.email
-    )
+    from ledger.profiles anti join keys using (email)
+    where {self._mine} and is_holding
 ),
 both_sides as (
     select * from desired where {fresh}
