@@ -12,12 +12,14 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from strict_vendors.klaviyo_document import BODIES, MEDIA_TYPE, RULES, faults
+from strict_vendors.klaviyo_document import BODIES, MEDIA_TYPE, RULES, faults, has_null
+from strict_vendors.klaviyo_event_desk import EventDesk
 from strict_vendors.server import Answer, Call, Stranger
 
 KEY = "pk_strictKlaviyo0123456789"
 REVISION = "2026-07-15"
 JOBS = "/api/profile-bulk-import-jobs"
+EVENTS = "POST /api/event-bulk-create-jobs"
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Klaviyo(Stranger):
         self.ends_as = "complete"
         self.revision = REVISION
         self.identities_in_flight: set[str] = set()
+        self.events = EventDesk(self.breach)
 
     def take(self, call: Call) -> Answer:
         """Every call is judged, those that planned trouble answers included."""
@@ -99,6 +102,9 @@ class Klaviyo(Stranger):
         if error is not None:
             pointer = "/" + "/".join(str(part) for part in error.instance_path)
             return self._refuse(400, "invalid", f"{pointer}: {error.message[:200]}", pointer)
+        if name == EVENTS:
+            refused = self.events.fault(body)
+            return self._refuse(400, "invalid", refused) if refused else None
         data = body["data"]
         profiles = data["attributes"]["profiles"]["data"] if name.endswith("jobs") else [data]
         if name.endswith("jobs") and len(profiles) > 10_000:
@@ -110,7 +116,7 @@ class Klaviyo(Stranger):
                 "email", "properties",
             }:  # fmt: skip
                 self.breach(f"writes {sorted(profile['attributes'])} beside properties")
-        if name.endswith("jobs") and _has_null(profiles):
+        if name.endswith("jobs") and has_null(profiles):
             return self._refuse(400, "invalid", "a null in a bulk import")
         emails = [profile["attributes"]["email"] for profile in profiles]
         if len({email.lower() for email in emails}) != len(emails):
@@ -129,6 +135,9 @@ class Klaviyo(Stranger):
                 return self._import_one(call.json()["data"]["attributes"])
             case "POST /api/profile-bulk-import-jobs":
                 return self._import_many(call.json()["data"]["attributes"]["profiles"]["data"])
+            case "POST /api/event-bulk-create-jobs":
+                self.events.store(call.json())
+                return Answer(202)
             case "GET /api/profile-bulk-import-jobs":
                 return Answer(body={"data": [], "links": {"self": call.path, "next": None}})
         job = self.jobs.get(identity)
@@ -285,11 +294,3 @@ def _error(
     source = {"parameter": parameter} if parameter else {"pointer": pointer}
     error = {"id": str(uuid4()), "status": status, "code": code, "title": code, "detail": detail}
     return Answer(status, {"errors": [{**error, "source": source}]}, media_type=MEDIA_TYPE)
-
-
-def _has_null(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_null, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_null, value))
-    return value is None

@@ -144,3 +144,12 @@ def _body_faults(name: str, headers: Mapping[str, str], body: bytes) -> Iterator
     for error in BODIES[name].iter_errors(payload):
         place = "/".join("*" if isinstance(p, int) else p for p in error.instance_path)
         yield f"body at /{place}: the rule '{error.kind.name}' is not met"
+
+
+def has_null(value: Any) -> bool:
+    """Whether a null stands anywhere in a value."""
+    if isinstance(value, dict):
+        return any(map(has_null, value.values()))
+    if isinstance(value, list):
+        return any(map(has_null, value))
+    return value is None
