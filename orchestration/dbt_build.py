@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -75,7 +76,7 @@ def build(
         # An exposure is nothing to build, but dbt would count it.
         *("build", "--exclude-resource-types", "unit_test", "exposure"),
         *("--project-dir", str(dbt.PROJECT_FOLDER), "--profiles-dir", str(dbt.PROJECT_FOLDER)),
-        *("--target-path", str(home.dbt / "build")),
+        *("--target-path", str(_target(home))),
         *("--vars", orjson.dumps(dbt.variables(settings)).decode()),
     ]
     if select:
@@ -89,6 +90,21 @@ def build(
     if answer.exception is not None:
         raise LoyaltyError(f"dbt could not begin: {masked(one_line(answer.exception))}")
     return _results(answer)
+
+
+def _target(home: Home) -> Path:
+    """Where dbt keeps what it parsed; forgotten when the project lies elsewhere than it did then.
+
+    What was parsed names the project's files by their old place, and dbt does not look again: after
+    an upgrade into another folder it would miss the seeds.
+    """
+    target = home.dbt / "build"
+    target.mkdir(parents=True, exist_ok=True)
+    place = target / "project_folder"
+    if not place.exists() or place.read_text() != str(dbt.PROJECT_FOLDER):
+        (target / "partial_parse.msgpack").unlink(missing_ok=True)
+        place.write_text(str(dbt.PROJECT_FOLDER))
+    return target
 
 
 def load_deliveries(home: Home) -> None:
