@@ -5,7 +5,6 @@ has retired is refused here, on the real date, before anything is sent.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,6 @@ from vendor_http import ApiClient, ConfigurationError, RateLimit
 if TYPE_CHECKING:
     from reverse_etl.destinations.klaviyo_oauth import OAuthApp
 
-# In ten minutes, of an account to which Rule has granted nothing else.
-_RULE_REQUESTS = 2_000
 Limits = Mapping[str, Sequence[RateLimit]]
 
 
@@ -73,24 +70,17 @@ def connect_events(name: str, settings: Settings) -> tuple[ApiClient, EventDesti
 
 
 def rule_client(
-    key: SecretStr, settings: Settings, watch: AnswerWatch, limits: Limits = rule_account.LIMITS
+    key: SecretStr, settings: Settings, watch: AnswerWatch, share: float = 1.0
 ) -> ApiClient:
-    """The signed-in client of a Rule account, at the rate that the account has.
-
-    Args:
-        limits: what is ours of an account with 2,000 requests in ten minutes.
-    """
-    times = rule_times(settings)
-    scaled = {
-        name: [replace(limit, requests=int(limit.requests * times)) for limit in windows]
-        for name, windows in limits.items()
-    }
-    return rule_account.client(key.get_secret_value(), watch, settings.rule_base_url, scaled)
+    """The signed-in client of a Rule account; `share`: of the requests that are ours."""
+    return rule_account.client(
+        key.get_secret_value(), watch, settings.rule_base_url, rule_limits(settings, share)
+    )
 
 
-def rule_times(settings: Settings) -> float:
-    """How often this account may be asked, beside one of RULE_REQUESTS_PER_TEN_MINUTES 2,000."""
-    return settings.rule_requests_per_ten_minutes / _RULE_REQUESTS
+def rule_limits(settings: Settings, share: float = 1.0) -> Limits:
+    """How often this Rule account may be asked by us."""
+    return rule_account.limits(settings.rule_requests_per_ten_minutes, share)
 
 
 def warnings(name: str, settings: Settings) -> list[str]:

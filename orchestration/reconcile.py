@@ -2,25 +2,18 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from math import ceil
 
-from orchestration.accounts import destination_client, rule_client, rule_times
+from orchestration.accounts import destination_client, rule_client, rule_limits
 from orchestration.activate import DeclaredSync, specification
 from orchestration.home import Home, claim
 from orchestration.publish import publish_deliveries
 from orchestration.settings import Settings
 from reverse_etl.destinations.klaviyo_read import KlaviyoReader
 from reverse_etl.destinations.rule_pauses import AnswerWatch
-from reverse_etl.destinations.rule_read import READ_LIMITS, RuleReader
+from reverse_etl.destinations.rule_read import READ_SHARE, RuleReader
 from reverse_etl.ledger import Ledger
 from reverse_etl.ledger_read_back import ReadBack, mark_for_repair
-from reverse_etl.read_back import (
-    SECOND_LOOK_SECONDS,
-    Estimate,
-    Reader,
-    ReadProgress,
-    read_back,
-)
+from reverse_etl.read_back import SECOND_LOOK_SECONDS, Reader, ReadProgress, read_back
 from vendor_http import ApiClient, LoyaltyError
 
 Report = Callable[[ReadProgress], None]
@@ -78,22 +71,10 @@ def connect_reader(name: str, settings: Settings) -> tuple[ApiClient, Reader] | 
     if name == "rule" and settings.rule_api_key is not None:
         watch = AnswerWatch()
         # A client of its own: a long read-back leaves half of the account's budget to a sync.
-        client = rule_client(settings.rule_api_key, settings, watch, READ_LIMITS)
-        return client, _RuleReader(client, watch, rule_times(settings))
+        client = rule_client(settings.rule_api_key, settings, watch, READ_SHARE)
+        (limit,) = rule_limits(settings, READ_SHARE)["default"]
+        return client, RuleReader(client, watch, limit)
     return None
-
-
-class _RuleReader(RuleReader):
-    """Knows how often this account may be asked."""
-
-    def __init__(self, api: ApiClient, watch: AnswerWatch, times: float) -> None:
-        super().__init__(api, watch)
-        self._times = times
-
-    def estimate(self, people: int) -> Estimate:
-        """See `Reader.estimate`: the time is that of fewer people."""
-        usual, fewer = super().estimate(people), super().estimate(ceil(people / self._times))
-        return Estimate(usual.requests, fewer.seconds)
 
 
 def mark_drifted(home: Home, result: ReadBack) -> int:

@@ -11,7 +11,24 @@ BASE_URL = "https://app.rule.io"
 LONGEST_PAUSE_SECONDS = 120.0
 # 2,000 requests per ten minutes and account (SDK, observed header `RequestsCount-Allowed`), shared
 # with everybody who uses the account: a little is left to them.
-LIMITS: Mapping[str, Sequence[RateLimit]] = {"default": (RateLimit(1_980, 600),)}
+ACCOUNT_REQUESTS, WINDOW_SECONDS = 2_000, 600
+_LEFT_TO_OTHERS = 0.01
+
+
+def limits(
+    account_requests: int = ACCOUNT_REQUESTS, share: float = 1.0
+) -> Mapping[str, Sequence[RateLimit]]:
+    """What we allow ourselves.
+
+    Args:
+        account_requests: what Rule grants the account in ten minutes.
+        share: of that; what runs beside a sync, and does not know of it, takes a part.
+    """
+    ours = account_requests * share * (1 - _LEFT_TO_OTHERS)
+    return {"default": (RateLimit(int(ours), WINDOW_SECONDS),)}
+
+
+LIMITS = limits()
 
 
 def client(

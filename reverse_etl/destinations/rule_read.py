@@ -19,27 +19,27 @@ from vendor_http import ApiClient, RateLimit
 
 FIELDS = "/api/v2/subscriber/{}/fields"
 REQUESTS_PER_PERSON = 2
-# Half of the account's 2,000 requests per ten minutes: a sync may run beside a long read-back, and
-# neither knows of the other.
-READ_LIMIT = RateLimit(950, 600)
-READ_LIMITS: Mapping[str, Sequence[RateLimit]] = {"default": (READ_LIMIT,)}
+# A sync may run beside a long read-back, and neither knows of the other.
+READ_SHARE = 0.48
 
 
 class RuleReader:
     """Subscribers of one account as they are now.
 
     Args:
-        api: signed-in client, see `rule_account.client`; give it `READ_LIMITS`.
+        api: signed-in client, see `rule_account.client`.
         watch: the one that the client was made with.
+        limit: the one that the client was made with.
     """
 
     name = "rule"
     object_name = "subscribers"
     people_at_once = 50
 
-    def __init__(self, api: ApiClient, watch: AnswerWatch) -> None:
+    def __init__(self, api: ApiClient, watch: AnswerWatch, limit: RateLimit) -> None:
         self._api = api
         self._watch = watch
+        self._limit = limit
 
     def __repr__(self) -> str:
         return "RuleReader()"
@@ -50,8 +50,8 @@ class RuleReader:
         The first window's requests may leave at once; each further window has to be waited for.
         """
         requests = people * REQUESTS_PER_PERSON
-        windows = max(0, -(-requests // READ_LIMIT.requests) - 1)
-        return Estimate(requests, windows * READ_LIMIT.seconds)
+        windows = max(0, -(-requests // self._limit.requests) - 1)
+        return Estimate(requests, windows * self._limit.seconds)
 
     def read(self, emails: Sequence[str]) -> Iterator[Shown]:
         """What Rule shows of each of `emails` (normalised), in their order.

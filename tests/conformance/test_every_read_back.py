@@ -81,7 +81,8 @@ def reader(vendor: Vendor, key: str | None = None, **options: Any) -> Reader:
         key or vendor.environment["RULE_API_KEY"], watch, vendor.environment["RULE_BASE_URL"]
     )
     vendor.open_clients.append(api)
-    return RuleReader(api, watch)
+    (limit,) = rule_account.LIMITS["default"]
+    return RuleReader(api, watch, limit)
 
 
 def look(vendor: Vendor, ledger: Ledger, read_back_id: str, **options: Any) -> ReadBack:

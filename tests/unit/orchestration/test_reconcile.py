@@ -21,7 +21,7 @@ from orchestration.home import Home
 from orchestration.settings import load_settings
 from reverse_etl.destinations import rule_account
 from reverse_etl.destinations.rule_pauses import AnswerWatch
-from reverse_etl.destinations.rule_read import READ_LIMITS
+from reverse_etl.destinations.rule_read import READ_SHARE
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.reverse_etl_models import NOW, manifest, member, publish
@@ -219,7 +219,7 @@ def test_the_rate_of_the_account_is_that_of_syncs_and_of_read_backs(
     key = SecretStr("key")
     for allowed in ("2000", "200000"):
         monkeypatch.setenv("RULE_REQUESTS_PER_TEN_MINUTES", allowed)
-        for limits in (rule_account.LIMITS, READ_LIMITS):
-            rule_client(key, load_settings(), AnswerWatch(), limits)
+        for share in (1.0, READ_SHARE):
+            rule_client(key, load_settings(), AnswerWatch(), share)
     requests = [each["default"][0].requests for each in found]
-    assert requests == [1_980, 950, 198_000, 95_000]
+    assert requests == [1_980, 950, 198_000, 95_040]
