@@ -17,6 +17,7 @@ from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 30
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def start(
@@ -26,7 +27,10 @@ def start(
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def prepare() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where a shell started us with `&`
+        # Whoever started us may ignore or hold back what has to reach a child: a shell with `&`.
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -62,8 +66,7 @@ def interrupted_by_signals() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:

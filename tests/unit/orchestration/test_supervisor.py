@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orchestration.cli import children
 from orchestration.cli.notify import ServiceManager
 from orchestration.cli.supervisor import Part, Patience, Supervisor
 from vendor_http import LoyaltyError
@@ -54,6 +55,26 @@ def wait_until_gone(pid: int) -> None:
     while not is_gone(pid):
         assert time.monotonic() < deadline, f"process {pid} has outlived its keeper"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", ["ignored", "blocked"])
+def test_a_part_ends_when_it_is_asked_to_whatever_the_keeper_was_started_with(how: str) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    try:
+        if how == "ignored":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        else:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        process = children.start([sys.executable, "-c", STAYS], os.environ, subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline() == b"here\n"
+            process.terminate()
+            assert process.wait(PATIENT_SECONDS) == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def test_lines_are_marked_with_their_part_and_plain() -> None:
