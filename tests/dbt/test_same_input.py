@@ -157,6 +157,7 @@ def but(columns: set[str]) -> str:
     return f"select * exclude ({', '.join(sorted(columns))})" if columns else "select *"
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_nothing(
     compare: Callable[[str], duckdb.DuckDBPyConnection],
 ) -> None:

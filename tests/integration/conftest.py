@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.home import Home
 from sandbox.config import SandboxConfig
 from sandbox.server import RunningSandbox, running
 
@@ -98,3 +99,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         opened = open_shop(tmp_path_factory.mktemp("shop") / "home", sandbox)
         opened.loyalty("run")
         yield opened
+
+
+def files_with(home: Home, text: str) -> list[str]:
+    """Files of an installation, the simulated vendors apart, in which a text stands."""
+    return [
+        str(path.relative_to(home.root))
+        for path in home.root.rglob("*")
+        if path.is_file()
+        and home.sandbox not in path.parents
+        and text.encode() in path.read_bytes()
+    ]

@@ -3,15 +3,24 @@
 They tell one story in order: the first load, the same again, a day later, a month later.
 """
 
+import os
+import re
+import stat
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from orchestration.cli.summary import QUERIES
-from tests.integration.conftest import Shop
+from orchestration.home import Home
+from sandbox.credentials import environment
+from tests.integration.conftest import Shop, files_with
 
+RAW = re.compile(r"payload|(^|_)raw(_|$)|body|password|secret|token")
+# Words of a payload in the record of deliveries: a hash of it, and how many values it had.
+NOT_RAW = {"payload_hash"}
 COUPON = ("Loyalty Unused Coupon Code", "Loyalty Unused Coupon Expires At")
 
 
@@ -156,6 +165,7 @@ def test_a_day_later_exactly_the_changed_profiles_are_touched(shop: Shop) -> Non
     assert shop.writes() > 0
 
 
+@pytest.mark.slow
 def test_the_calendar_alone_expires_a_coupon_and_clears_it_at_the_vendors(shop: Shop) -> None:
     now = datetime.fromisoformat(shop.settings["LOYALTY_NOW"])
     code, email, expires_at = shop.ask(
@@ -223,6 +233,47 @@ def test_no_e_mail_and_no_key_is_in_any_log(shop: Shop) -> None:
                 content = file.read_bytes()
                 for secret in (*secrets, *members):
                     assert secret not in content, f"{file} holds what no log may hold"
+
+
+def test_nothing_but_the_published_file_is_for_others(shop: Shop) -> None:
+    home = Home(shop.home)
+    for path in home.root.rglob("*"):
+        if path in (home.published, home.published.parent) or path.is_symlink():
+            continue
+
+        top = home.root / path.relative_to(home.root).parts[0]
+        assert stat.S_IMODE(top.stat().st_mode) & 0o077 == 0 or top == home.published.parent, top
+    assert stat.S_IMODE(home.published.stat().st_mode) == 0o440
+
+
+def test_no_published_column_holds_what_vendors_sent_as_it_came(shop: Shop) -> None:
+    columns = shop.ask(
+        "select table_schema, table_name, column_name from information_schema.columns"
+    )
+    assert len(columns) > 100
+    found = [c for c in columns if RAW.search(c[2]) and c[2] not in NOT_RAW]
+    assert found == []
+    schemas = {schema for schema, _, _ in columns}
+    assert schemas <= {"marts", "activation", "sync"}
+
+
+def test_no_key_is_in_dagsters_storage_or_in_any_other_file(shop: Shop) -> None:
+    keys = {
+        name: value
+        for name, value in environment(shop.sandbox.base_url).items()
+        if re.search(r"KEY|GUID|SECRET", name)
+    }
+    assert len(keys) >= 4
+    assert list((shop.home / "dagster").rglob("*.db")), "no storage to look through"
+    for name, value in keys.items():
+        assert files_with(Home(shop.home), value) == [], name
+
+
+def test_the_databases_open_with_the_rights_of_a_reader(shop: Shop) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everything; the rights themselves are tested above")
+    with pytest.raises(duckdb.IOException):
+        duckdb.connect(str(shop.home / "published" / "loyalty.duckdb"))
 
 
 def _desired(shop: Shop) -> dict[str, tuple[Any, ...]]:
