@@ -25,6 +25,8 @@ telemetry:
   enabled: false
 nux: # no invitation to a newsletter in front of the first page
   enabled: false
+python_logs:
+  python_log_level: INFO # on the terminal; every event of a run stays in the UI
 """
 # Ticks that did nothing are kept for a week; the others as long as runs.
 _RETENTION = """\

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 
 import pytest
 
-from tests.dbt.shop import fill_shop
 from tests.dbt.test_shop import PROFILE, SUBSCRIBER, filled
 from tests.dbt.warehouse import Warehouse
 
 
 @pytest.fixture(scope="module")
-def next_day(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def next_day(shop: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Two days later: one member has reached Gold, one is gone, one reward has ended."""
-    warehouse = Warehouse(tmp_path_factory.mktemp("next_day"))
-    fill_shop(warehouse)
-    warehouse.build()
+    folder = tmp_path_factory.mktemp("next_day") / "home"
+    shutil.copytree(shop.folder, folder)
+    warehouse = Warehouse(folder)
     warehouse.listed_in_full("raw_smile", "customers", "points_products", extract_id=2)
     warehouse.execute(
         "update raw_smile.customers set extract_id = 2, "

@@ -170,10 +170,8 @@ def _fill(warehouse: Warehouse, day: int) -> None:
 
 
 def _build(warehouse: Warehouse, moment: datetime, *, with_tests: bool = False) -> None:
-    """Build the history by that clock; given in the environment, it spares dbt a new parsing."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOYALTY_BUILD_NOW", str(moment))
-        warehouse.build(*HISTORY, *([] if with_tests else WITHOUT_TESTS), now=None)
+    """Build the history by that clock."""
+    warehouse.build(*HISTORY, *([] if with_tests else WITHOUT_TESTS), now=str(moment))
 
 
 @pytest.fixture(scope="module")
