@@ -15,14 +15,13 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from orchestration.context import NOW_TAG
-from orchestration.dagster_home import prepare_dagster
 from orchestration.definitions import refresh_loyalty_job
 from orchestration.home import Home
 from orchestration.operations.overlap import refuse_beside
 from orchestration.operations.schedules import REFRESH_JOB
-from orchestration.settings import load_settings
 from vendor_http import LoyaltyError
 
+RUN = "run"
 _POLL_SECONDS = 0.3
 INVOCATION_TAG = "loyalty/invocation"
 # Dagster's own error message, one name per asset, about a step whose predecessor failed.
@@ -36,7 +35,11 @@ Report = Callable[[str, str, str], None]
 
 @dataclass
 class RunOutcome:
-    """What a run did: materializations' metadata by asset key, and what failed, in words."""
+    """What a run did: metadata by asset key, and what failed, in words.
+
+    Attributes:
+        failures: by step; under `RUN` why the run failed where no step did.
+    """
 
     run_id: str = ""
     succeeded: bool = False
@@ -54,6 +57,8 @@ def run_assets(
 ) -> RunOutcome:
     """Execute the refresh job, or the part of it that makes `selection`, and wait for its end.
 
+    Dagster's folder is ready (`prepare_dagster`).
+
     Args:
         now: the product's clock for this run; None = the real time. Kept in the run's tags, so that
             the run, and a part of it that is executed again, stay at their moment.
@@ -62,7 +67,6 @@ def run_assets(
         LoyaltyError: another run started by `loyalty` is going on in this home, or a whole refresh
             is wanted while Dagster executes one.
     """
-    prepare_dagster(home, load_settings())
     try:
         with FileLock(home.lock("run"), blocking=False):
             return _run(home, report, selection, ops_config, now)
@@ -191,6 +195,8 @@ class _Follower:
             text = explain_failure(event)
             self._outcome.failures[step] = text
             self._report(step, "failed", text)
+        elif event.is_job_failure and not self._outcome.failures:
+            self._outcome.failures[RUN] = explain_run_failure(event)
         elif event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
             self._outcome.metadata[tuple(materialization.asset_key.path)] = {
@@ -214,3 +220,11 @@ def explain_failure(event: dg.DagsterEvent) -> str:
             "the run's log); run it again, what was done stays done"
         )
     return error.message.strip() if error else "failed without a message; see the run's log"
+
+
+def explain_run_failure(event: dg.DagsterEvent) -> str:
+    """Why a run failed of which no step says so: its steps' processes could not even begin."""
+    error = event.job_failure_data.error
+    if error is None:
+        return (event.message or "failed without a message").strip()
+    return error.message.partition("\n\nStack Trace")[0].strip()

@@ -75,9 +75,11 @@ def start_run(
         LoyaltyError: a step failed; names the step and its reason.
     """
     from orchestration.cli.quiet import output_to
+    from orchestration.dagster_home import prepare_dagster
     from orchestration.step_server import start_step_server
 
     settings, home = open_home()
+    prepare_dagster(home, settings)  # before steps inherit the environment
     for line in settings.left_out():
         console.print(f"[yellow]{line}[/]", highlight=False)
     with output_to(home.run_log) as terminal:

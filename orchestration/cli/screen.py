@@ -110,7 +110,8 @@ class RunScreen:
         elif state == "progress" and (text.startswith(WAITING) or self._is_due(step)):
             self._console.print(f"  {title:<18} {escape(text)}", highlight=False, soft_wrap=True)
         elif state in _MARKS:
-            seconds = time.monotonic() - self._started.get(step, time.monotonic())
+            now = time.monotonic()
+            seconds = now - self._started.get(step, now)
             said = text or self._last_text.get(step, "")
             self._console.print(
                 f"{_MARKS[state]} {title:<18} {seconds:6.1f} s  {escape(said)}",

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._utils.error import SerializableErrorInfo
 
-from orchestration.runner import INVOCATION_TAG, close_orphans, explain_failure
+from orchestration.runner import (
+    INVOCATION_TAG,
+    close_orphans,
+    explain_failure,
+    explain_run_failure,
+)
 
 
 @dg.op
@@ -45,3 +51,17 @@ def test_a_step_whose_process_was_killed_is_said_to_be_in_words() -> None:
         "STEP_FAILURE", "doomed", step_key="a", event_specific_data=StepFailureData(error, None)
     )
     assert explain_failure(event).startswith("its process ended without a word")
+
+
+def test_a_run_whose_steps_could_not_begin_says_why_in_a_line() -> None:
+    error = SerializableErrorInfo(
+        "During multiprocess execution errors occurred in child processes:\n"
+        "In process 7: ModuleNotFoundError: No module named 'psycopg'\n\nStack Trace:\n  File ...",
+        stack=[],
+        cls_name="DagsterSubprocessError",
+    )
+    reason = RunFailureReason.RUN_EXCEPTION
+    event = dg.DagsterEvent.job_failure("refresh", "An exception was thrown.", reason, error)
+    assert explain_run_failure(event).endswith("No module named 'psycopg'")
+    without = dg.DagsterEvent.job_failure("refresh", "It hung.", reason)
+    assert explain_run_failure(without).endswith("It hung.")

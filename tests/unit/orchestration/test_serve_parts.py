@@ -12,7 +12,8 @@ from dagster._core.instance.config import dagster_instance_config_schema
 from dagster._utils import is_port_in_use
 from filelock import FileLock
 
-from orchestration import dagster_home
+from orchestration import dagster_home, step_server
+from orchestration.cli import base
 from orchestration.cli.serve import Addresses, warnings
 from orchestration.cli.serving import only_ui, require_free
 from orchestration.dagster_home import POSTGRES_VARIABLE, dagster_yaml, prepare_dagster
@@ -184,3 +185,23 @@ def test_a_file_of_an_earlier_release_is_renewed_and_one_of_the_operator_is_kept
     monkeypatch.setenv(POSTGRES_VARIABLE, URL)
     with pytest.raises(ConfigurationError, match="storage"):
         prepare_dagster(home, load_settings())
+
+
+def test_the_processes_of_a_runs_steps_are_told_the_driver_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are forked from one that is started before anything else, with its environment."""
+    monkeypatch.setenv(POSTGRES_VARIABLE, URL)
+    told: list[str] = []
+    monkeypatch.setattr(step_server, "start_step_server", lambda: told.append(_url()))
+    with pytest.raises(LoyaltyError, match="no such part"):
+        base.start_run(_no_such_part)
+    assert told == [WITH_DRIVER]
+
+
+def _url() -> str:
+    return os.environ[POSTGRES_VARIABLE]
+
+
+def _no_such_part() -> None:
+    raise LoyaltyError("no such part")
