@@ -36,6 +36,7 @@ retention:
   sensor:
     purge_after_days: {{skipped: 7, failure: {days}, success: {days}}}
 """
+_ANSWER_SECONDS = 10
 _DRIVER, _WITHOUT_DRIVER = "postgresql+psycopg2", ("postgresql", "postgres")
 _POSTGRES = """\
 storage:
@@ -61,6 +62,8 @@ def prepare_dagster(home: Home, settings: Settings) -> None:
             )
         # The file names the variable, never the password; from .env it comes here only.
         os.environ[POSTGRES_VARIABLE] = _with_driver(url.get_secret_value())
+        if trouble := database_trouble(settings):
+            raise ConfigurationError(trouble)
     file = home.dagster / "dagster.yaml"
     present = file.read_text() if file.exists() else _OURS
     if present.startswith(_OURS) or present == _EARLIER:
@@ -74,6 +77,25 @@ def prepare_dagster(home: Home, settings: Settings) -> None:
             f"{file} is your own and does not name {POSTGRES_VARIABLE}; add its `storage` section "
             "(docs/production.md), or restore its first line"
         )
+
+
+def database_trouble(settings: Settings) -> str | None:
+    """Why Dagster's PostgreSQL cannot be used; None = it answers, or files are used instead.
+
+    Asked before Dagster is, which repeats itself and ends in a traceback.
+    """
+    if settings.dagster_postgres_url is None:
+        return None
+    import psycopg2  # with dagster-postgres, an extra
+
+    _, separator, rest = settings.dagster_postgres_url.get_secret_value().partition("://")
+    try:
+        # libpq knows no drivers; its messages name host, port and role, never the password
+        psycopg2.connect(f"postgresql{separator}{rest}", connect_timeout=_ANSWER_SECONDS).close()
+    except psycopg2.Error as error:
+        said = " ".join(str(error).split())
+        return f"Dagster's PostgreSQL ({POSTGRES_VARIABLE}) cannot be used: {said}"
+    return None
 
 
 def _with_driver(url: str) -> str:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 from orchestration import accounts
 from orchestration.accounts import destination_client
+from orchestration.dagster_home import database_trouble
 from orchestration.home import Home
 from orchestration.key_store import connection
 from orchestration.operations.channels import channels
@@ -68,6 +69,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("versions", None, ", ".join(f"{name} {version(name)}" for name in _STACK))
     yield from _home(Home(settings.home), settings.least_disk_gib)
     yield _clock(settings)
+    yield from _database(settings)
     yield _alerts(settings)
     if nothing := settings.nothing_to_read():
         yield Finding("programmes", False, nothing)
@@ -92,6 +94,12 @@ def _home(home: Home, least_gib: float) -> Iterator[Finding]:
     yield Finding("LOYALTY_HOME", True, f"{home.root} can be written")
     full = too_full(home, least_gib)
     yield Finding("disk", full is None, full or f"{free_gib(home):.1f} GiB free")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    if settings.dagster_postgres_url is not None:
+        trouble = database_trouble(settings)
+        yield Finding("dagster", trouble is None, trouble or "PostgreSQL answers")
 
 
 def _alerts(settings: Settings) -> Finding:

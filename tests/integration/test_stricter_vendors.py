@@ -24,7 +24,7 @@ from strict_vendors.rule import SUCCESSES, blocked
 from strict_vendors.server import Answer, Call, next_times, serving
 from strict_vendors.shop import GOLD, NOW, Shop, open_shop
 
-from orchestration.activate import declared, run_sync
+from orchestration.activate import declared, not_delivered, run_sync, too_many_rejected
 from orchestration.context import explained
 from orchestration.extract import extract
 from orchestration.home import Home
@@ -475,10 +475,14 @@ def audited(first: Snapshot, story: Installation, tmp_path: Path) -> Path:
 
 
 def send(destination: str, home: Path, run_id: str = "one") -> SyncResult:
-    result = run_sync(
-        declared(destination), load_settings(), Home(home), NOW, run_id, lambda _: None
-    )
+    """Sync, and judge the outcome as the step of a run does."""
+    sync, settings = declared(destination), load_settings()
+    result = run_sync(sync, settings, Home(home), NOW, run_id, lambda _: None)
     assert result is not None
+    tolerated = settings.rejected_share
+    problem = too_many_rejected(sync, result, tolerated) or not_delivered(sync, result, tolerated)
+    if problem:
+        raise LoyaltyError(problem)
     return result
 
 

@@ -52,6 +52,12 @@ def idle() -> None:
     nothing()
 
 
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if PostgreSQL answered."""
+    monkeypatch.setattr(dagster_home, "database_trouble", lambda _settings: None)
+
+
 def test_a_taken_port_is_refused_with_the_option_that_changes_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -118,6 +124,7 @@ def test_dagster_accepts_what_we_write(
     assert checked.success, [error.message for error in checked.errors or ()]
 
 
+@pytest.mark.usefixtures("answering")
 def test_postgres_is_named_by_its_variable_and_the_password_stays_out(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +142,7 @@ def test_postgres_is_named_by_its_variable_and_the_password_stays_out(
     assert pg_url_from_config(checked.value) == WITH_DRIVER
 
 
+@pytest.mark.usefixtures("answering")
 def test_sqlalchemy_finds_the_driver_that_dagster_brings(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +156,7 @@ def test_sqlalchemy_finds_the_driver_that_dagster_brings(
     assert os.environ[POSTGRES_VARIABLE] == WITH_DRIVER
 
 
+@pytest.mark.usefixtures("answering")
 def test_a_url_from_the_settings_file_reaches_dagster(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -161,6 +170,19 @@ def test_a_url_from_the_settings_file_reaches_dagster(
     assert URL not in repr(load_settings())
 
 
+def test_a_database_that_does_not_answer_is_said_in_a_line_without_its_password(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: refused at once
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv(POSTGRES_VARIABLE, f"postgresql+psycopg2://me:a-password@{address}/d")
+        with pytest.raises(ConfigurationError, match=r"PostgreSQL.*refused") as failure:
+            prepare_dagster(home, load_settings())
+    assert "a-password" not in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
 def test_postgres_without_its_package_says_what_to_install(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +192,7 @@ def test_postgres_without_its_package_says_what_to_install(
         prepare_dagster(home, load_settings())
 
 
+@pytest.mark.usefixtures("answering")
 def test_a_file_of_an_earlier_release_is_renewed_and_one_of_the_operator_is_kept(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +210,7 @@ def test_a_file_of_an_earlier_release_is_renewed_and_one_of_the_operator_is_kept
         prepare_dagster(home, load_settings())
 
 
+@pytest.mark.usefixtures("answering")
 def test_the_processes_of_a_runs_steps_are_told_the_driver_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
