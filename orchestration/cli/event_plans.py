@@ -5,6 +5,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
+from orchestration.accounts import rule_limits
 from orchestration.activate import event_sync
 from orchestration.event_syncs import guard, plan_of_events, why_left_out
 from orchestration.home import Home
@@ -40,7 +41,8 @@ def show_event_plan(
     with found as planned:
         console.print(_counts(planned), highlight=False, soft_wrap=True)
         if planned.sendable:
-            console.print(cost_in_words(event_effort(planned)), highlight=False)
+            cost = event_effort(planned, rule_limits(settings)["default"])
+            console.print(cost_in_words(cost), highlight=False)
         if held := objection(planned, Ledger(home.ledger), guard(settings)):
             console.print(f"  [yellow]held until approved:[/] {held}", highlight=False)
         for reason, count in planned.reasons().items():

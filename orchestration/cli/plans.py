@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from orchestration.accounts import rule_limits
 from orchestration.activate import declared, guard_limits, plan
 from orchestration.cli.event_plans import cost_in_words, show_event_plan
 from orchestration.home import Home
@@ -48,6 +49,7 @@ def show_plans(
     if save is not None and not save.absolute().parent.is_dir():
         raise LoyaltyError(f"There is no folder {save.absolute().parent} to save the plan in")
     now = clock(settings, datetime.now(UTC))()
+    allowed = rule_limits(settings)["default"]
     with ExitStack() as open_plans:
         kept: dict[str, tuple[Plan, tuple[Finding, ...]]] = {}
         for name in destinations:
@@ -57,7 +59,7 @@ def show_plans(
             kept[name] = planned, findings
             console.print(_counts(name, planned.counts), highlight=False, soft_wrap=True)
             if not planned.is_empty:
-                console.print(cost_in_words(effort(planned)), highlight=False)
+                console.print(cost_in_words(effort(planned, allowed)), highlight=False)
             else:
                 console.print("  nothing to send", highlight=False)
             for finding in findings:

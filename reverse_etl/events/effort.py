@@ -1,12 +1,12 @@
 """What a plan of events would cost at a vendor: counted with the very batches it would leave in."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from reverse_etl.destinations import klaviyo, rule_account
+from reverse_etl.destinations import klaviyo
 from reverse_etl.destinations.klaviyo_events import KlaviyoEventSizes
 from reverse_etl.destinations.rule_events import RuleEventSizes
-from reverse_etl.effort import Effort, seconds_at
+from reverse_etl.effort import RULE_LIMITS, Effort, seconds_at
 from reverse_etl.events.base import EventBatch, EventSizes, PlannedEvent
 from reverse_etl.events.delivery import batch_events
 from reverse_etl.events.plan import EventPlan
@@ -21,12 +21,16 @@ _RULE_CALLS: Mapping[str, Callable[[int], int]] = {
 }
 
 
-def event_effort(plan: EventPlan) -> Effort:
+def event_effort(plan: EventPlan, rule_limits: Sequence[RateLimit] = RULE_LIMITS) -> Effort:
     """What telling `plan` would cost; with automations as if everybody were active.
 
     `requests` counts reads, too: in Rule they spend the same allowance.
+
+    Args:
+        rule_limits: what this account of Rule allows.
     """
-    sizes, calls, limits = _RECKONED[plan.sync.destination]
+    sizes, calls = _RECKONED[plan.sync.destination]
+    limits = rule_limits if plan.sync.destination == "rule" else _KLAVIYO_LIMITS
     counted: Counter[str] = Counter()
     for batch in batch_events(_weighed(plan.rows(), sizes, counted), sizes):
         counted["requests"] += calls(batch)
@@ -42,15 +46,8 @@ def _weighed(
         yield row
 
 
-_RECKONED: Mapping[str, tuple[EventSizes, Callable[[EventBatch], int], tuple[RateLimit, ...]]] = {
-    "klaviyo": (
-        KlaviyoEventSizes(),
-        lambda _batch: 1,
-        tuple(klaviyo.LIMITS["event-bulk-create"]),
-    ),
-    "rule": (
-        RuleEventSizes(),
-        lambda batch: _RULE_CALLS[batch.lane](len(batch.rows)),
-        tuple(rule_account.LIMITS["default"]),
-    ),
+_KLAVIYO_LIMITS = tuple(klaviyo.LIMITS["event-bulk-create"])
+_RECKONED: Mapping[str, tuple[EventSizes, Callable[[EventBatch], int]]] = {
+    "klaviyo": (KlaviyoEventSizes(), lambda _batch: 1),
+    "rule": (RuleEventSizes(), lambda batch: _RULE_CALLS[batch.lane](len(batch.rows))),
 }

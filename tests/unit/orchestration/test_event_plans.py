@@ -88,6 +88,11 @@ def test_rule_says_whether_automations_may_start_and_what_they_cost(
     with plan_of_events(event_sync("rule"), load_settings(), home, now()) as planned:
         # two calls of up to twenty people, and of each person one look and one tag
         assert event_effort(planned).requests == 2 + 2 * 30
+    monkeypatch.setenv("RULE_REQUESTS_PER_TEN_MINUTES", "100")
+    assert "62 requests" in shown(home, "rule")
+    assert "less than a minute" in shown(home, "rule")
+    publish(home.audited, "rule", [rule_event(f"r{n}", f"p{n}@shop.se") for n in range(60)])
+    assert "at least 10 minutes" in shown(home, "rule")  # 123 requests
 
 
 def test_a_history_takes_as_many_requests_as_its_batches(home: Home) -> None:

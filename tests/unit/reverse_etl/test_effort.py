@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from reverse_etl_models import NOW, ModelVendor, member, publish, run, spec
 
-from reverse_etl.destinations import klaviyo, rule
+from reverse_etl.destinations import klaviyo, rule, rule_account
 from reverse_etl.effort import effort
 from reverse_etl.ledger import Ledger
 from reverse_etl.plan import plan_sync
@@ -52,6 +52,9 @@ def test_rule_needs_a_call_per_tag_set_and_one_per_tag_that_ends(
     published = publish(tmp_path / "p.duckdb", gold + silver + few)
     with plan_sync(published, ledger, spec("rule"), NOW, "plan") as plan:
         assert effort(plan).requests == 3 + 3 + 3  # the few: one call each
+        assert effort(plan).seconds == 0
+        small_account = rule_account.limits(5)["default"]  # four are ours
+        assert effort(plan, small_account).seconds == 2 * 600
     run(published, ledger, ModelVendor("rule", "subscribers", rows_per_batch=1000), "first")
     moved = [{**row, "tags": ["loyalty-member"]} for row in gold[:4]]
     published = publish(tmp_path / "p.duckdb", moved + gold[4:] + silver + few)
