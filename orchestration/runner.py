@@ -196,7 +196,7 @@ class _Follower:
             self._outcome.failures[step] = text
             self._report(step, "failed", text)
         elif event.is_job_failure and not self._outcome.failures:
-            self._outcome.failures[RUN] = explain_run_failure(event)
+            self._outcome.failures[RUN] = explain_run_failure(event) or str(event.message)
         elif event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
             self._outcome.metadata[tuple(materialization.asset_key.path)] = {
@@ -222,9 +222,7 @@ def explain_failure(event: dg.DagsterEvent) -> str:
     return error.message.strip() if error else "failed without a message; see the run's log"
 
 
-def explain_run_failure(event: dg.DagsterEvent) -> str:
-    """Why a run failed of which no step says so: its steps' processes could not even begin."""
-    error = event.job_failure_data.error
-    if error is None:
-        return (event.message or "failed without a message").strip()
-    return error.message.partition("\n\nStack Trace")[0].strip()
+def explain_run_failure(event: dg.DagsterEvent) -> str | None:
+    """Why a run failed of which no step says so; None = it ended without a word."""
+    error = getattr(event.event_specific_data, "error", None)
+    return error.message.partition("\n\nStack Trace")[0].strip() if error else None

@@ -84,7 +84,8 @@ def _failed_runs(instance: dg.DagsterInstance) -> Sequence[dg.RunRecord]:
 
 
 def _failed_steps(instance: dg.DagsterInstance, record: dg.RunRecord) -> Iterator[FailedStep]:
-    from orchestration.runner import explain_failure  # it knows the code location, which knows us
+    # It knows the code location, which knows us.
+    from orchestration.runner import explain_failure, explain_run_failure
 
     run = record.dagster_run
     made_at = record.create_timestamp.astimezone(UTC)
@@ -96,4 +97,6 @@ def _failed_steps(instance: dg.DagsterInstance, record: dg.RunRecord) -> Iterato
             )
     if not failures:
         why = "the run ended without a word; its process was killed, or the machine went down"
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
+            why = (entry.dagster_event and explain_run_failure(entry.dagster_event)) or why
         yield FailedStep(f"{RUN_OF}{run.job_name}", run.run_id, made_at, why)

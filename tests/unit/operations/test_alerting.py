@@ -8,12 +8,14 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
 )
+from dagster._utils.error import SerializableErrorInfo
 
 from orchestration.home import Home
 from orchestration.operations import watching
@@ -186,6 +188,23 @@ def test_a_run_whose_process_was_killed_is_told_and_its_successor_ends_it(
     world.instance.create_run_for_job(refresh, status=dg.DagsterRunStatus.SUCCESS)
     world.round()
     assert len(hook.texts) == 2
+
+
+def test_a_run_of_which_no_step_could_begin_is_told_with_the_reason(
+    world: World, hook: Hook
+) -> None:
+    @dg.job(name=REFRESH_JOB)
+    def refresh() -> None:
+        pass
+
+    failed = world.instance.create_run_for_job(refresh, status=dg.DagsterRunStatus.STARTED)
+    error = SerializableErrorInfo("No module named 'psycopg'\n\nStack Trace:\n …", [], "Error")
+    world.instance.report_run_failed(
+        failed, job_failure_data=JobFailureData(error, failure_reason=RunFailureReason.UNKNOWN)
+    )
+    world.round()
+    assert "No module named 'psycopg'" in hook.texts[0]
+    assert "Stack" not in hook.texts[0]
 
 
 def test_a_channel_that_fails_loses_nothing_and_is_told_to_the_other(

@@ -62,6 +62,5 @@ def test_a_run_whose_steps_could_not_begin_says_why_in_a_line() -> None:
     )
     reason = RunFailureReason.RUN_EXCEPTION
     event = dg.DagsterEvent.job_failure("refresh", "An exception was thrown.", reason, error)
-    assert explain_run_failure(event).endswith("No module named 'psycopg'")
-    without = dg.DagsterEvent.job_failure("refresh", "It hung.", reason)
-    assert explain_run_failure(without).endswith("It hung.")
+    assert str(explain_run_failure(event)).endswith("No module named 'psycopg'")
+    assert explain_run_failure(dg.DagsterEvent.job_failure("refresh", "It hung.", reason)) is None
