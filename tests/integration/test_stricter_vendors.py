@@ -432,9 +432,8 @@ def test_empty_programmes_are_no_error(
     shop.smile.tables.clear()
     shop.yotpo.people.clear()
     shop.yotpo.catalogues = {name: [] for name in shop.yotpo.catalogues}
-    assert set(read("smile", tmp_path).values()) <= {0, 1}  # Smile's settings are a row
-    assert set(read("yotpo", tmp_path).values()) <= {0}
     for vendor in ("smile", "yotpo"):
+        assert "customers" not in read(vendor, tmp_path), "tables without a row are not loaded"
         assert raw(tmp_path, f"select count(*) from raw_{vendor}.customers") == [(0,)]
 
 
