@@ -30,7 +30,8 @@ _NOT_EXECUTED = "Dependencies for step "
 _CRASH = "ChildProcessCrashException"
 
 Report = Callable[[str, str, str], None]
-"""Called with (step, state, text); state is started, progress, succeeded, failed or skipped."""
+"""Called with (step, state, text); state is started, progress, succeeded, warned (succeeded, with
+something to read), failed or skipped."""
 
 
 @dataclass
@@ -153,6 +154,7 @@ class _Follower:
         self._outcome = outcome
         self._run_id: str | None = None
         self._cursor: str | None = None
+        self._warned: set[str] = set()
 
     def follow(self, ended: threading.Event) -> None:
         while not ended.wait(_POLL_SECONDS):
@@ -184,11 +186,12 @@ class _Follower:
                 self._report(step, "progress", entry.user_message)
                 if int(entry.level) >= logging.WARNING:
                     self._outcome.warnings.append(entry.user_message)
+                    self._warned.add(step)
             return
         if event.is_step_start:
             self._report(step, "started", "")
         elif event.is_step_success:
-            self._report(step, "succeeded", "")
+            self._report(step, "warned" if step in self._warned else "succeeded", "")
         elif event.is_step_skipped:
             self._report(step, "skipped", "")
         elif event.is_step_failure:

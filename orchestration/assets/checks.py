@@ -1,13 +1,13 @@
 """Checks that ask the vendors: does what they hold match what they accepted?
 
 Apart from the syncs, because a sync must not wait for them: they run from the UI, or at night by a
-job of their own, and read only.
+job of their own, and read only. They take no configuration: Dagster's launchpad would offer it for
+every job that makes the same assets, and then refuse it there.
 """
 
 from collections.abc import Sequence
 
 import dagster as dg
-from pydantic import Field
 
 from orchestration import event_reconcile
 from orchestration.activate import SYNCS, DeclaredSync
@@ -32,17 +32,6 @@ NIGHTLY_CRON = "15 2 * * *"
 _PROPERTIES_SHOWN = 50
 
 
-class ReadBackConfig(dg.Config):
-    """How a read-back is launched from the UI."""
-
-    sample: int = Field(
-        default=SAMPLE,
-        ge=0,
-        description="People to read per destination; other people each day, until all were seen. "
-        "0 = everybody, which in Rule takes about ten minutes for each further 475 people.",
-    )
-
-
 def check_keys() -> list[dg.AssetCheckKey]:
     """Keys of the read-back checks."""
     return [*(dg.AssetCheckKey(_asset(sync), NAME) for sync in SYNCS), _EVENT_CHECK]
@@ -59,8 +48,9 @@ def read_back_job(executor: dg.ExecutorDefinition) -> "dg.UnresolvedAssetJobDefi
         JOB_NAME,
         selection=dg.AssetSelection.checks(*check_keys()),
         description="Read a sample of people back from Klaviyo and Rule, and of events from "
-        "Klaviyo, and compare it with what they accepted. Writes nothing there; `loyalty "
-        "reconcile --repair` does.",
+        "Klaviyo, and compare it with what they accepted: other people each day, until all were "
+        "seen. Writes nothing there. `loyalty reconcile` reads more (--all), and writes what "
+        "drifted again (--repair).",
         executor_def=executor,
     )
 
@@ -91,7 +81,7 @@ def _check(sync: DeclaredSync) -> dg.AssetChecksDefinition:
         f"sync.drift keep the result. Runbook: {runbook('check', NAME)}",
     )
     def checked(
-        context: dg.AssetCheckExecutionContext, config: ReadBackConfig, loyalty: LoyaltyResource
+        context: dg.AssetCheckExecutionContext, loyalty: LoyaltyResource
     ) -> dg.AssetCheckResult:
         step = loyalty.step(context)
         say = throttled(context.log.info)
@@ -102,7 +92,7 @@ def _check(sync: DeclaredSync) -> dg.AssetChecksDefinition:
                 step.home,
                 step.now,
                 step.run_id,
-                sample=config.sample or None,
+                sample=SAMPLE,
                 report=lambda progress: say(_sentence(sync.destination, progress)),
             )
             if result is None:

@@ -40,8 +40,7 @@ def alerts(
         if any(problem for _, problem in results):
             raise LoyaltyError("a channel does not take alerts")
         return
-    if action == "check":
-        _look()
+    told = _look() if action == "check" else None
     book = read_book(home.alerts)
     for incident in book.open:
         message = in_words(incident, settings.ui_url)
@@ -51,9 +50,16 @@ def alerts(
         console.print("no incident is open", highlight=False)
     for name, problem in book.failing_channels.items():
         console.print(f"[red]{name} takes no alerts:[/] {escape(problem)}", highlight=False)
+    if told is not None:
+        console.print(f"messages sent: {told}", highlight=False)
+        names = book.failing_channels
+        waiting = sum(each.awaits(name) for each in book.incidents.values() for name in names)
+        if waiting:
+            raise LoyaltyError(f"messages that wait for a channel to take them: {waiting}")
 
 
-def _look() -> None:
+def _look() -> int:
+    """Look now; the number of messages that were taken."""
     import dagster as dg
 
     from orchestration.dagster_home import prepare_dagster
@@ -64,4 +70,4 @@ def _look() -> None:
     prepare_dagster(home, settings)
     keys = sorted(defs().resolve_asset_graph().asset_check_keys)
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-        look_and_tell(instance, home, settings, keys)
+        return look_and_tell(instance, home, settings, keys).told

@@ -36,7 +36,12 @@ STEP_TITLES = {
 _LINE_EVERY_SECONDS = 20.0
 # Steps that know how far they are begin their report with it; the others' bars only pulse.
 _FAR = re.compile(r"([\d,]+) of ([\d,]+) ")
-_MARKS = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]–[/]"}
+_MARKS = {
+    "succeeded": "[green]✓[/]",
+    "warned": "[yellow]![/]",
+    "failed": "[red]✗[/]",
+    "skipped": "[yellow]–[/]",
+}
 
 
 class RunScreen:

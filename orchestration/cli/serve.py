@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,11 @@ from rich.console import Console
 from orchestration.cli import children, serving
 from orchestration.cli.notify import ServiceManager
 from orchestration.cli.supervisor import Part, Patience, Supervisor
-from orchestration.cli.webhook_commands import not_configured, takes_webhooks
+from orchestration.cli.webhook_commands import (
+    not_configured,
+    takes_webhooks,
+    webhook_sources,
+)
 from orchestration.home import Home
 from orchestration.settings import Settings
 
@@ -70,16 +74,16 @@ def serve(
     home = Home(settings.home)
     home.prepare()
     receives = takes_webhooks(settings)
-    serving.require_free(addresses.ui_host, addresses.ui_port, "loyalty serve --port 3001")
-    if receives:
-        serving.require_free(
-            addresses.webhook_host, addresses.webhook_port, "loyalty serve --webhook-port 8771"
-        )
     refused = [] if receives else not_configured(settings)  # else the receiver says it
     for line in (*settings.left_out(), *refused, *warnings(addresses, receives)):
         _say(console, f"[yellow]{line}[/]", markup=True)
     manager = ServiceManager()  # before the children's environment is made from ours
     with children.interrupted_by_signals(), serving.only_ui(home), _folder() as folder:
+        serving.require_free(addresses.ui_host, addresses.ui_port, "loyalty serve --port 3001")
+        if receives:
+            serving.require_free(
+                addresses.webhook_host, addresses.webhook_port, "loyalty serve --webhook-port 8771"
+            )
         environment = {**serving.dagster_environment(home, settings), "PYTHONUNBUFFERED": "1"}
         parts = _parts(addresses, folder, receives=receives)
         parts[0] = replace(parts[0], before_start=lambda: _tidy(home, folder, environment, console))
@@ -91,7 +95,7 @@ def serve(
         )
 
         def ready() -> None:
-            for line in _open(addresses, receives=receives):
+            for line in _open(addresses, webhook_sources(settings)):
                 _say(console, line)
             manager.tell(READY="1", STATUS=f"Dagster UI at {addresses.ui}")
 
@@ -119,10 +123,10 @@ def warnings(addresses: Addresses, receives: bool) -> list[str]:
     return lines
 
 
-def _open(addresses: Addresses, *, receives: bool) -> list[str]:
+def _open(addresses: Addresses, sources: Sequence[str]) -> list[str]:
     lines = [f"ready: Dagster UI at {addresses.ui}  (Ctrl-C ends it)"]
-    if receives:
-        lines.append(f"ready: webhooks at {addresses.webhooks}/webhooks/yotpo and /webhooks/smile")
+    for source in sources:
+        lines.append(f"ready: webhooks of {source} at {addresses.webhooks}/webhooks/{source}")
     return lines
 
 
@@ -133,9 +137,12 @@ def _parts(addresses: Addresses, folder: Path, *, receives: bool) -> list[Part]:
         Part(
             "code",
             [
-                *(serving.program("dagster"), "code-server", "start", "--socket", str(code)),
+                # Not `code-server start`: that one goes on without an answer when the process it
+                # keeps for the code is killed.
+                *(serving.program("dagster"), "api", "grpc", "--socket", str(code)),
                 *("--module-name", "orchestration.definitions", "--location-name", "loyalty"),
-                *("--log-level", "warning"),
+                # An error in the settings is shown in the UI; webhooks are taken all the same.
+                *("--lazy-load-user-code", "--log-level", "warning"),
             ],
             is_ready=lambda: _connects(code),
         ),

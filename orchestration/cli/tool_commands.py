@@ -56,7 +56,7 @@ def doctor() -> None:
             f"{marks[finding.good]} {finding.subject:<13} {escape(finding.text)}", highlight=False
         )
     if failed:
-        raise LoyaltyError(f"{failed} of these would stop a run")
+        raise LoyaltyError(f"{failed} of these must be put right")
 
 
 @app.command(rich_help_panel="Around it")

@@ -77,9 +77,14 @@ def endpoints(settings: "Settings", home: "Home") -> "dict[str, Endpoint]":
 
 def takes_webhooks(settings: "Settings") -> bool:
     """Whether at least one source's webhooks can be told from a stranger's."""
-    return settings.yotpo_webhook_secret is not None or (
-        settings.smile_webhook_secret is not None and settings.smile_webhook_header is not None
-    )
+    return bool(webhook_sources(settings))
+
+
+def webhook_sources(settings: "Settings") -> list[str]:
+    """Sources whose webhooks can be told from a stranger's."""
+    smile = settings.smile_webhook_secret is not None and settings.smile_webhook_header is not None
+    known = {"yotpo": settings.yotpo_webhook_secret is not None, "smile": smile}
+    return [source for source, is_known in known.items() if is_known]
 
 
 def not_configured(settings: "Settings") -> list[str]:

@@ -80,6 +80,15 @@ def test_the_job_launches_from_the_ui_and_succeeds(page: Page, ui: Ui) -> None:
     assert (ui.home / "published" / "loyalty.duckdb").exists()
 
 
+@pytest.mark.parametrize("job", [JOB, "quick_refresh_job", "approved_sync_job"])
+def test_the_launchpad_opens_with_defaults_that_are_valid(page: Page, ui: Ui, job: str) -> None:
+    page.goto(f"{ui.base_url}/locations/loyalty/jobs/{job}")
+    page.get_by_role("button", name="Materialize all").click(modifiers=["Shift"])
+    expect(page.get_by_text("No errors", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Materialize", exact=True)).to_be_enabled()
+    page.goto("about:blank")
+
+
 def test_the_graph_shows_every_stage_from_extraction_to_the_vendors(page: Page, ui: Ui) -> None:
     page.goto(f"{ui.base_url}/asset-groups")
     for group in GROUPS:

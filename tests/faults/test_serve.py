@@ -115,7 +115,7 @@ def test_it_gets_ready_mends_itself_and_stops_without_a_trace(
         assert second.returncode == 1
         assert "already open" in second.stderr
 
-        for kind in ("dagster-webserver", "webhooks --host", "code-server"):
+        for kind in ("dagster-webserver", "webhooks --host", "api grpc"):
             pid = next(pid for pid, line in belongings(home).items() if kind in line)
             os.kill(pid, signal.SIGKILL)
         until(lambda: output.read_text().count("is started again") == 3, "restarts", output)

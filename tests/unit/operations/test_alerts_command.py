@@ -48,6 +48,25 @@ def test_open_incidents_and_dead_channels_are_listed_and_what_is_over_is_not() -
     assert "gone" not in shown
 
 
+@pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
+def test_a_look_says_what_it_told_and_fails_while_a_message_waits(hook: Hook) -> None:
+    home = Home(load_settings().home)
+    home.prepare()
+    at = datetime(2026, 11, 21, 6, tzinfo=UTC).isoformat()
+    trouble = Trouble("failed_check:x", "failed_check", "it was wrong", "nobody")
+    write_book(home.alerts, Book({trouble.key: Incident(trouble, at)}))
+    hook.status = 500
+    done = alerts("check")
+    assert "messages sent: 0" in done.output
+    assert isinstance(done.exception, LoyaltyError)
+    assert "wait for a channel to take them: 1" in str(done.exception)
+    hook.status = 200
+    done = alerts("check")
+    assert done.exit_code == 0
+    assert "messages sent: 1" in done.output
+    assert "it was wrong" in hook.texts[-1]
+
+
 def test_a_test_message_reaches_the_channel(hook: Hook) -> None:
     done = alerts("test")
     assert done.exit_code == 0

@@ -16,6 +16,7 @@ from orchestration import dagster_home, step_server
 from orchestration.cli import base
 from orchestration.cli.serve import Addresses, warnings
 from orchestration.cli.serving import only_ui, require_free
+from orchestration.cli.webhook_commands import webhook_sources
 from orchestration.dagster_home import POSTGRES_VARIABLE, dagster_yaml, prepare_dagster
 from orchestration.home import Home
 from orchestration.runner import INVOCATION_TAG
@@ -78,6 +79,17 @@ def test_only_who_opens_a_port_to_others_is_warned() -> None:
     [line] = warnings(Addresses("0.0.0.0", 3000, "0.0.0.0", 8770), receives=False)  # noqa: S104
     assert "password" in line
     assert len(warnings(Addresses("10.0.0.5", 3000, "10.0.0.5", 8770), receives=True)) == 2
+
+
+def test_only_webhooks_that_are_told_from_a_strangers_are_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert webhook_sources(load_settings()) == []
+    monkeypatch.setenv("YOTPO_WEBHOOK_SECRET", "s")
+    monkeypatch.setenv("SMILE_WEBHOOK_SECRET", "s")
+    assert webhook_sources(load_settings()) == ["yotpo"]
+    monkeypatch.setenv("SMILE_WEBHOOK_HEADER", "x-smile")
+    assert webhook_sources(load_settings()) == ["yotpo", "smile"]
 
 
 def test_a_second_ui_of_one_home_is_refused(home: Home) -> None:
