@@ -2,8 +2,8 @@
 
 Steps are processes of their own. Of a run that was killed they would go on by themselves, unseen,
 while the next run waits for what they hold. Everything a step does can be cut off at any moment and
-is taken up by the next run, so it is cut off. The same holds for the process that Dagster's code
-server loads this location in: of a `loyalty serve` that was killed it would execute its run to the
+is taken up by the next run, so it is cut off. The same holds for the code server, the process that
+this location is loaded in: of a `loyalty serve` that was killed it would execute its run to the
 end, while the next one has closed that run as failed.
 """
 
@@ -29,7 +29,7 @@ def end_with_parent() -> None:
 
 
 def _code_server() -> int | None:
-    """What becomes ready when the code server that started this process ends; None elsewhere.
+    """In a code server, what becomes ready when its keeper ends; None elsewhere.
 
     By a file descriptor of the process, which Linux has; on other systems Dagster's heartbeat ends
     this process, once its run has ended.

@@ -29,7 +29,7 @@ CUSTOMERS = 1_000  # so many that something happens every day
 NIGHTS: dict[int, tuple[str, dict[str, Any], list[str]]] = {
     1: ("smile", {"error": {"status": 503}}, ["examine_smile"]),
     2: ("yotpo", {"error": {"status": 502, "every": 7}}, []),
-    # A refused key: of an outage that costs ten rows at most, a sync is not red.
+    # A refused key: nothing is delivered until somebody corrects it.
     3: ("klaviyo", {"error": {"status": 401}}, ["klaviyo__profiles"]),
     4: ("rule", {"error": {"status": 429, "retry_after": "1", "next": 3}}, []),
     5: ("yotpo", {"error": {"status": 500}}, ["examine_yotpo"]),

@@ -1,5 +1,6 @@
 """Runs of the command in Dagster's books."""
 
+from io import StringIO
 from pathlib import Path
 
 import dagster as dg
@@ -8,9 +9,13 @@ from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._utils.error import SerializableErrorInfo
+from rich.console import Console
 
+from orchestration.cli.screen import RunScreen
 from orchestration.runner import (
     INVOCATION_TAG,
+    RunOutcome,
+    _Follower,
     close_orphans,
     explain_failure,
     explain_run_failure,
@@ -25,6 +30,36 @@ def nothing() -> None:
 @dg.job
 def idle() -> None:
     nothing()
+
+
+@dg.op
+def complains(context: dg.OpExecutionContext) -> None:
+    """Succeeds, with something to read."""
+    context.log.info("all is well")
+    context.log.warning("smile was not read")
+
+
+@dg.job
+def complaining() -> None:
+    nothing()
+    complains()
+
+
+def test_a_step_that_succeeds_with_a_warning_is_marked_as_such(tmp_path: Path) -> None:
+    reports: list[tuple[str, str, str]] = []
+    outcome = RunOutcome()
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        complaining.execute_in_process(instance=instance, tags={INVOCATION_TAG: "a"})
+        follower = _Follower(instance, "a", lambda *report: reports.append(report), outcome)
+        follower.catch_up()
+    ends = {step: state for step, state, _ in reports if state in ("succeeded", "warned")}
+    assert ends == {"nothing": "succeeded", "complains": "warned"}
+    assert outcome.warnings == ["smile was not read"]
+    console = Console(file=StringIO(), force_terminal=False)
+    with RunScreen(console) as screen:
+        for report in reports:
+            screen.report(*report)
+    assert "! complains" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
