@@ -15,7 +15,7 @@ demo: $(READY) ## simulated vendors, a first load, a second sync, with a summary
 	@$(BIN)/loyalty demo
 
 test: $(READY) $(OLDEST) ## the tests (all but the long siege of `make soak`)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 soak: $(READY) ## strange vendors, kills and a full disk against whole runs, a week of faults: some hours
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow && $(BIN)/python -m pytest -n 2 tests/property --hypothesis-profile=explore
