@@ -55,11 +55,6 @@ def prepare_dagster(home: Home, settings: Settings) -> None:
     home.prepare()
     url = settings.dagster_postgres_url
     if url is not None:
-        if importlib.util.find_spec("dagster_postgres") is None:
-            raise ConfigurationError(
-                f"{POSTGRES_VARIABLE} needs the package dagster-postgres; install the product with "
-                "its extra `postgres`"
-            )
         # The file names the variable, never the password; from .env it comes here only.
         os.environ[POSTGRES_VARIABLE] = _with_driver(url.get_secret_value())
         if trouble := database_trouble(settings):
@@ -86,7 +81,12 @@ def database_trouble(settings: Settings) -> str | None:
     """
     if settings.dagster_postgres_url is None:
         return None
-    import psycopg2  # with dagster-postgres, an extra
+    if importlib.util.find_spec("dagster_postgres") is None:
+        return (
+            f"{POSTGRES_VARIABLE} needs the package dagster-postgres; install the product with "
+            "its extra `postgres`"
+        )
+    import psycopg2  # comes with dagster-postgres
 
     _, separator, rest = settings.dagster_postgres_url.get_secret_value().partition("://")
     try:

@@ -23,7 +23,7 @@ def alerts(
 ) -> None:
     """Show open incidents; test the channels that alerts go to."""
     from orchestration.operations.channels import send_test
-    from orchestration.operations.incidents import read_book
+    from orchestration.operations.incidents import read_book, untold
     from orchestration.operations.messages import in_words
 
     settings, home = open_home()
@@ -52,9 +52,7 @@ def alerts(
         console.print(f"[red]{name} takes no alerts:[/] {escape(problem)}", highlight=False)
     if told is not None:
         console.print(f"messages sent: {told}", highlight=False)
-        names = book.failing_channels
-        waiting = sum(each.awaits(name) for each in book.incidents.values() for name in names)
-        if waiting:
+        if waiting := sum(len(untold(book, name)) for name in book.failing_channels):
             raise LoyaltyError(f"messages that wait for a channel to take them: {waiting}")
 
 

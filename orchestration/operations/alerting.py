@@ -14,14 +14,13 @@ import dagster as dg
 from filelock import FileLock
 
 from orchestration.home import Home
-from orchestration.operations.alerts import CHANNEL_FAILING
 from orchestration.operations.channels import Channel, ChannelError, channels
 from orchestration.operations.incidents import (
     Book,
-    Incident,
     advance,
     forget_told,
     read_book,
+    untold,
     write_book,
 )
 from orchestration.operations.messages import in_words
@@ -71,18 +70,10 @@ def look_and_tell(
     return Round(book, told, tuple(book.failing_channels.values()))
 
 
-def _is_own_silence(incident: Incident, channel: Channel) -> bool:
-    """Whether it is that this very channel takes no messages: it hears of that once it is over."""
-    own = f"{CHANNEL_FAILING.name}:{channel.name}"
-    return incident.trouble.key == own and incident.over_at is None
-
-
 def _tell(book: Book, channel: Channel, ui_url: str | None, file: Path) -> tuple[Book, int]:
     """Tell one channel whatever it awaits, oldest first, until it takes no more."""
     sent = 0
-    for key, incident in sorted(book.incidents.items(), key=lambda item: item[1].opened_at):
-        if not incident.awaits(channel.name) or _is_own_silence(incident, channel):
-            continue
+    for key, incident in untold(book, channel.name):
         failing = dict(book.failing_channels)
         try:
             channel.send(in_words(incident, ui_url))

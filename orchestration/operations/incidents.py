@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from orchestration.operations.alerts import Trouble
+from orchestration.operations.alerts import CHANNEL_FAILING, Trouble
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,20 @@ def forget_told(book: Book, channels: Collection[str]) -> Book:
         if each.over_at is None or any(each.awaits(channel) for channel in channels)
     }
     return replace(book, incidents=kept)
+
+
+def untold(book: Book, channel: str) -> list[tuple[str, Incident]]:
+    """What a channel has yet to hear, oldest first: key and incident.
+
+    Of its own silence it hears when that is over.
+    """
+    own = f"{CHANNEL_FAILING.name}:{channel}"
+    awaited = [
+        (key, incident)
+        for key, incident in book.incidents.items()
+        if incident.awaits(channel) and (key != own or incident.over_at is not None)
+    ]
+    return sorted(awaited, key=lambda item: item[1].opened_at)
 
 
 def read_book(file: Path) -> Book:

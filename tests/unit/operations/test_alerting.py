@@ -173,13 +173,14 @@ def test_a_check_that_fails_although_its_step_succeeds_is_told_with_its_own_runb
     )
 
 
+@dg.job(name=REFRESH_JOB)
+def refresh() -> None:
+    """A refresh in Dagster's books; it is never executed."""
+
+
 def test_a_run_whose_process_was_killed_is_told_and_its_successor_ends_it(
     world: World, hook: Hook
 ) -> None:
-    @dg.job(name=REFRESH_JOB)
-    def refresh() -> None:
-        pass
-
     killed = world.instance.create_run_for_job(refresh, status=dg.DagsterRunStatus.STARTED)
     assert world.round().told == 0, "it goes on"
     world.instance.report_run_failed(killed)
@@ -193,10 +194,6 @@ def test_a_run_whose_process_was_killed_is_told_and_its_successor_ends_it(
 def test_a_run_of_which_no_step_could_begin_is_told_with_the_reason(
     world: World, hook: Hook
 ) -> None:
-    @dg.job(name=REFRESH_JOB)
-    def refresh() -> None:
-        pass
-
     failed = world.instance.create_run_for_job(refresh, status=dg.DagsterRunStatus.STARTED)
     error = SerializableErrorInfo("No module named 'psycopg'\n\nStack Trace:\n …", [], "Error")
     world.instance.report_run_failed(

@@ -60,6 +60,7 @@ def test_a_look_says_what_it_told_and_fails_while_a_message_waits(hook: Hook) ->
     assert "messages sent: 0" in done.output
     assert isinstance(done.exception, LoyaltyError)
     assert "wait for a channel to take them: 1" in str(done.exception)
+    assert "for a channel to take them: 1" in str(alerts("check").exception), "not its own silence"
     hook.status = 200
     done = alerts("check")
     assert done.exit_code == 0

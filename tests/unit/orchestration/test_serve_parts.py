@@ -202,6 +202,7 @@ def test_postgres_without_its_package_says_what_to_install(
     monkeypatch.setattr(dagster_home.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match="dagster-postgres"):
         prepare_dagster(home, load_settings())
+    assert "dagster-postgres" in str(dagster_home.database_trouble(load_settings())), "for doctor"
 
 
 @pytest.mark.usefixtures("answering")
